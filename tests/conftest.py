@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real candles, funding and recorded replies that lies beside the checkout; tests that need it skip without it."""
+    if not SHARED.is_dir():
+        pytest.skip("real market data (a folder shared/data beside the checkout) is not present")
+    return SHARED
