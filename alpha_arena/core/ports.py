@@ -7,7 +7,7 @@ from typing import Protocol
 
 from alpha_arena.core.market import Market, View
 from alpha_arena.core.records import Booking, Decision, OrderEvent
-from alpha_arena.core.types import Account, Candles, Funding, Order, Regimes, RiskState, Signals, Target
+from alpha_arena.core.types import Account, Candles, Funding, Order, Position, Regimes, RiskState, Signals, Target
 
 
 class Clock(Protocol):
@@ -73,8 +73,8 @@ class Executor(Protocol):
     def submit(self, order: Order) -> OrderEvent:
         """Send an order; idempotent by its id."""
 
-    def protect(self, symbol: str, stop: float, take: float) -> None:
-        """Replace the levels of the held position from the next bar on."""
+    def hold(self, symbol: str, position: Position) -> None:
+        """Keep the held position with these levels and this arming from the next bar on; quantity and entry are unchanged."""
 
 
 class Store(Protocol):
@@ -83,8 +83,8 @@ class Store(Protocol):
     def risk(self, ts: int) -> RiskState:
         """What risk rules remember, for a decision at close `ts`."""
 
-    def intend(self, decisions: Sequence[Decision], orders: Sequence[Order]) -> None:
-        """Record what was decided and is about to be sent.
+    def intend(self, decisions: Sequence[Decision], orders: Sequence[Order], positions: Mapping[str, Position]) -> None:
+        """Record what was decided, what is about to be sent, and the held positions (by symbol) with their new levels and arming.
 
         Raises:
             AlreadyDecided: the bar has a decision of this trader.

@@ -1,0 +1,113 @@
+"""From a target to an order: what happens at the close of a bar (specs: simulation, "At the close of bar t")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import copysign, floor, isnan
+
+from alpha_arena.core.accounting import tidy
+from alpha_arena.core.costs import Costs
+from alpha_arena.core.types import Instrument, Order, Position, Target
+
+LEVERAGE_USED = 0.98
+LOT_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do for a symbol after a close.
+
+    Attributes:
+        order: market order for the next open, None for none.
+        position: the held position with new levels and arming.
+    """
+
+    order: Order | None
+    position: Position
+
+
+def floor_lots(quantity: float, lot: float) -> float:
+    """Round an unsigned quantity (base currency) down to whole lots; a quotient within 1e-9 below an integer counts as that integer."""
+    return tidy(floor(quantity / lot + LOT_TOLERANCE) * lot)
+
+
+def cap_exposures(targets: Mapping[str, Target], leverage: float) -> Mapping[str, Target]:
+    """Limit the sum of |exposure| / leverage over all symbols to 0.98, scaling all equally."""
+    used = sum(abs(target.exposure) for target in targets.values()) / leverage
+    if used <= LEVERAGE_USED:
+        return targets
+    return {symbol: replace(target, exposure=target.exposure * LEVERAGE_USED / used) for symbol, target in targets.items()}
+
+
+def rearm(position: Position, exposure: float, bars_since_exit: int, rearm_bars: int) -> tuple[Position, float]:
+    """Apply disarming after a protective exit.
+
+    Returns:
+        the position (armed again when its time has come or a target of another sign is seen) and the exposure as it may be read.
+    """
+    if not position.disarmed:
+        return position, exposure
+    if bars_since_exit >= rearm_bars or exposure * position.disarmed <= 0:
+        return replace(position, disarmed=0, disarmed_ts=0), exposure
+    return position, 0.0
+
+
+def desired_quantity(exposure: float, equity: float, price: float, lot: float, min_notional: float) -> float:
+    """Signed quantity for a target, whole lots rounded down; 0 below the smallest notional or without equity."""
+    if equity <= 0:
+        return 0.0
+    size = floor_lots(abs(exposure) * equity / price, lot)
+    return copysign(size, exposure) if size and size * price >= min_notional else 0.0
+
+
+def too_small(change_quote: float, equity: float, costs: Costs) -> bool:
+    """Whether a change of a held position, in quote currency, is not worth an order."""
+    return change_quote < max(costs.min_notional, costs.diff_threshold, costs.diff_fraction * equity)
+
+
+def tighter(held: float, offered: float, side: int) -> float:
+    """The stop to hold: the offered one where it is nearer or none is held. A stop never loosens."""
+    if isnan(offered):
+        return held
+    return offered if isnan(held) or (offered - held) * side > 0 else held
+
+
+def hold_levels(position: Position, target: Target, exposure: float) -> Position:
+    """The held position with the target's levels, where the target has its side."""
+    if position.quantity * exposure <= 0:
+        return position
+    take = position.take if isnan(target.take) else target.take
+    return replace(position, stop=tighter(position.stop, target.stop, position.side), take=take)
+
+
+def order_quantity(desired: float, held: float, price: float, equity: float, costs: Costs, forced: bool) -> float:
+    """Signed quantity to trade, 0 for none."""
+    change = tidy(desired - held)
+    adjusts = desired * held > 0 and not forced
+    return 0.0 if adjusts and too_small(abs(change) * price, equity, costs) else change
+
+
+def plan(
+    target: Target,
+    position: Position,
+    equity: float,
+    price: float,
+    instrument: Instrument,
+    costs: Costs,
+    bars_since_exit: int,
+    order_id: str,
+) -> Plan:
+    """The order that brings a position to its target, and the levels it is held with meanwhile.
+
+    Args:
+        target: after decider and risk rules, its exposure capped by cap_exposures.
+        equity, price: at the close, quote currency.
+        bars_since_exit: rows since the last protective exit of the position.
+        order_id: client order id should there be an order.
+    """
+    position, exposure = rearm(position, target.exposure, bars_since_exit, costs.rearm_bars)
+    desired = desired_quantity(exposure, equity, price, instrument.lot, costs.min_notional)
+    change = order_quantity(desired, position.quantity, price, equity, costs, target.forced)
+    order = Order(order_id, instrument.symbol, change, stop=target.stop, take=target.take, reduce_only=not desired) if change else None
+    return Plan(order, hold_levels(position, target, exposure))
