@@ -1,0 +1,245 @@
+"""The matching engine: what an account's orders and levels become inside a bar (specs: simulation, "Inside bar t").
+
+One engine serves the simulated executor and the embedded exchange. It works on bars, knows nothing of traders and decisions, and is driven
+one bar and symbol at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isnan, nan
+from typing import NamedTuple
+
+from alpha_arena.core.accounting import book, closing, liquidation_price, margin, margins, pay, tidy
+from alpha_arena.core.costs import Costs
+from alpha_arena.core.ids import derived_id
+from alpha_arena.core.records import OrderEvent
+from alpha_arena.core.sizing import floor_lots
+from alpha_arena.core.types import Account, Fill, Instrument, Order, Payment, Position
+
+
+class Bar(NamedTuple):
+    """One bar, prices in quote currency; mark_low and mark_high decide liquidation where they are not NaN."""
+
+    ts: int
+    open: float
+    high: float
+    low: float
+    close: float
+    mark_low: float = nan
+    mark_high: float = nan
+
+    @property
+    def worst_long(self) -> float:
+        """The price that decides whether a long is liquidated."""
+        return self.low if isnan(self.mark_low) else self.mark_low
+
+    @property
+    def worst_short(self) -> float:
+        """The price that decides whether a short is liquidated."""
+        return self.high if isnan(self.mark_high) else self.mark_high
+
+
+class Settlement(NamedTuple):
+    """A funding settlement: rate as a fraction, `assumed` where it is not known."""
+
+    ts: int
+    rate: float
+    assumed: bool
+
+
+class Exit(NamedTuple):
+    """A protective exit: its price after slippage and its fee rate (fraction of notional)."""
+
+    reason: str
+    price: float
+    fee_rate: float
+
+
+@dataclass(slots=True)
+class Happened:
+    """What a bar did, in order: fills and payments; protective orders made; steps of orders' lives."""
+
+    fills: list[Fill]
+    payments: list[Payment]
+    exits: list[Order]
+    events: list[OrderEvent]
+
+    @classmethod
+    def nothing(cls) -> Happened:
+        """An empty record."""
+        return cls([], [], [], [])
+
+
+def losing_side(position: Position, stop: float, price: float) -> bool:
+    """Whether a stop (NaN: none) lies strictly on the losing side of a price."""
+    return isnan(stop) or (price - stop) * position.side > 0
+
+
+def winning_side(position: Position, take: float, price: float) -> bool:
+    """Whether a take (NaN: none) lies strictly on the winning side of a price."""
+    return isnan(take) or (take - price) * position.side > 0
+
+
+class MatchingEngine:
+    """One account's orders, positions and cash.
+
+    Args:
+        owner: name of the account, part of the ids it makes.
+        account: to start from.
+        instruments: by symbol.
+        costs: fees, slippage, margins.
+        leverage: notional / margin of every position.
+    """
+
+    def __init__(self, owner: str, account: Account, instruments: Mapping[str, Instrument], costs: Costs, leverage: float) -> None:
+        self.owner = owner
+        self.account = account
+        self.instruments = instruments
+        self.costs = costs
+        self.leverage = leverage
+        self.pending: dict[str, Order] = {}
+
+    def submit(self, order: Order) -> OrderEvent:
+        """Accept a market order for the next bar's open; the same id again changes nothing."""
+        self.pending[order.symbol] = order
+        return OrderEvent(order.id, 0, "WORKING", "accepted, fills at the next open")
+
+    def advance(self, symbol: str, bar: Bar, carried: Sequence[Settlement], inside: Sequence[Settlement]) -> Happened:
+        """Apply one closed bar to a symbol.
+
+        Args:
+            carried: settlements after the last bar's span and up to this open. inside: those within this bar.
+        """
+        out = Happened.nothing()
+        order = self.pending.pop(symbol, None)
+        if self.account.position(symbol).quantity:
+            self._settle(symbol, bar.open, carried, out)
+            order = self._gap(symbol, bar, order, out)
+        if order:
+            self._fill(order, bar, out)
+        if self.account.position(symbol).quantity:
+            self._protect(symbol, bar, out)
+            self._settle(symbol, bar.close, inside, out)
+        return out
+
+    def _settle(self, symbol: str, price: float, settlements: Sequence[Settlement], out: Happened) -> None:
+        quantity = self.account.position(symbol).quantity
+        for ts, rate, assumed in settlements if quantity else ():
+            payment = Payment(ts, symbol, -quantity * price * rate, rate, assumed)
+            self.account = pay(self.account, payment)
+            out.payments.append(payment)
+
+    def _gap(self, symbol: str, bar: Bar, order: Order | None, out: Happened) -> Order | None:
+        """Exit at an open beyond a level; of the order only what opens the other side remains."""
+        position = self.account.position(symbol)
+        leaving = self._exit_at_open(position, bar.open)
+        if not leaving:
+            return order
+        self._exit(symbol, bar.ts, leaving, out)
+        if not order:
+            return None
+        rest = tidy(position.quantity + order.quantity)
+        if rest * position.side < 0:
+            return replace(order, quantity=rest)
+        out.events.append(OrderEvent(order.id, bar.ts, "LAPSED", f"the position was closed by its {leaving.reason} first"))
+        return None
+
+    def _exit_at_open(self, position: Position, price: float) -> Exit | None:
+        if not isnan(position.stop) and not losing_side(position, position.stop, price):
+            return self._stop_exit(position, price)
+        if not isnan(position.take) and (price - position.take) * position.side > 0:
+            return Exit("take", position.take, self.costs.maker_fee)
+        return None
+
+    def _stop_exit(self, position: Position, price: float) -> Exit:
+        """A stop filled at a price worsened by stop_slippage, or the liquidation that comes first because it would lose more."""
+        stop = Exit("stop", price * (1 - self.costs.stop_slippage * position.side), self.costs.taker_fee)
+        size = abs(position.quantity)
+        loss = size * (position.entry - stop.price) * position.side + size * stop.price * stop.fee_rate
+        return self._liquidation(position) if loss > margin(position, self.leverage) else stop
+
+    def _liquidation(self, position: Position) -> Exit:
+        """Costs exactly the margin, without a fee."""
+        return Exit("liquidation", position.entry * (1 - position.side / self.leverage), 0.0)
+
+    def _protect(self, symbol: str, bar: Bar, out: Happened) -> None:
+        leaving = self._exit_inside(self.account.position(symbol), bar)
+        if leaving:
+            self._exit(symbol, bar.ts, leaving, out)
+
+    def _exit_inside(self, position: Position, bar: Bar) -> Exit | None:
+        """Stop, liquidation or take within the bar; where it does not say which came first, the worse for the trader."""
+        side = position.side
+        worst, best = (bar.low, bar.high) if side > 0 else (bar.high, bar.low)
+        limit = liquidation_price(position, self.leverage, self.costs.maintenance_margin, self.costs.taker_fee)
+        stopped = (worst - position.stop) * side <= 0
+        liquidated = ((bar.worst_long if side > 0 else bar.worst_short) - limit) * side <= 0 and limit > 0
+        if stopped and ((position.stop - limit) * side > 0 or not liquidated):
+            return self._stop_exit(position, position.stop)
+        if liquidated:
+            return self._liquidation(position)
+        return Exit("take", position.take, self.costs.maker_fee) if (best - position.take) * side > 0 else None
+
+    def _exit(self, symbol: str, ts: int, leaving: Exit, out: Happened) -> None:
+        position = self.account.position(symbol)
+        name = derived_id(self.owner, symbol, ts, leaving.reason)
+        order = Order(name, symbol, -position.quantity, leaving.reason, leaving.price, reduce_only=True)
+        fee = abs(position.quantity) * leaving.price * leaving.fee_rate
+        self._book(Fill(f"{name}-1", name, ts, symbol, order.quantity, leaving.price, fee, leaving.reason), out)
+        flat = replace(self.account.position(symbol), disarmed=position.side, disarmed_ts=ts)
+        self.account = self.account.put(symbol, flat)
+        out.exits.append(order)
+        out.events.append(OrderEvent(name, ts, "FILLED", f"{leaving.reason} reached"))
+
+    def _fill(self, order: Order, bar: Bar, out: Happened) -> None:
+        """Fill a market order at the open: its closing part, then as much of its opening part as free margin allows."""
+        side = 1 if order.quantity > 0 else -1
+        price = bar.open * (1 + self.costs.slippage * side)
+        closed = closing(self.account.position(order.symbol), order.quantity)
+        if closed:
+            self._trade(order, "c", bar.ts, closed, price, out)
+        opened = 0.0 if order.reduce_only else self._opening(order, bar.open, price, tidy(order.quantity - closed))
+        if opened:
+            fresh = not self.account.position(order.symbol).quantity
+            self._trade(order, "o", bar.ts, opened, price, out)
+            if fresh:
+                self._attach(order)
+        out.events.append(self._outcome(order, bar.ts, tidy(closed + opened)))
+
+    def _opening(self, order: Order, open_price: float, price: float, wanted: float) -> float:
+        """Signed quantity that may be opened, whole lots."""
+        if not wanted or not self._levels_valid(order, wanted, open_price):
+            return 0.0
+        free = self.account.cash - margins(self.account, self.leverage)
+        affordable = floor_lots(max(free, 0.0) / (price * (1 / self.leverage + self.costs.taker_fee)), self.instruments[order.symbol].lot)
+        return wanted if abs(wanted) <= affordable else affordable * (1 if wanted > 0 else -1)
+
+    def _levels_valid(self, order: Order, wanted: float, open_price: float) -> bool:
+        """A new position needs its stop on the losing and its take on the winning side of the open."""
+        if self.account.position(order.symbol).quantity:
+            return True
+        opened = Position(wanted)
+        return losing_side(opened, order.stop, open_price) and winning_side(opened, order.take, open_price)
+
+    def _attach(self, order: Order) -> None:
+        held = replace(self.account.position(order.symbol), stop=order.stop, take=order.take)
+        self.account = self.account.put(order.symbol, held)
+
+    def _trade(self, order: Order, part: str, ts: int, quantity: float, price: float, out: Happened) -> None:
+        fee = abs(quantity) * price * self.costs.taker_fee
+        self._book(Fill(f"{order.id}-{part}", order.id, ts, order.symbol, quantity, price, fee), out)
+
+    def _book(self, fill: Fill, out: Happened) -> None:
+        self.account = book(self.account, fill)
+        out.fills.append(fill)
+
+    def _outcome(self, order: Order, ts: int, filled: float) -> OrderEvent:
+        if filled == order.quantity:
+            return OrderEvent(order.id, ts, "FILLED", "at the open")
+        if filled:
+            return OrderEvent(
+                order.id, ts, "FILLED", f"{filled} of {order.quantity}; the rest lapsed for want of free margin or valid levels"
+            )
+        return OrderEvent(order.id, ts, "LAPSED", "no free margin, or the open lay beyond its levels")
