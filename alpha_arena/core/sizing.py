@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import copysign, floor, isnan
+from math import ceil, copysign, floor, isnan
 
 from alpha_arena.core.accounting import tidy
 from alpha_arena.core.costs import Costs
@@ -30,6 +30,24 @@ class Plan:
 def floor_lots(quantity: float, lot: float) -> float:
     """Round an unsigned quantity (base currency) down to whole lots; a quotient within 1e-9 below an integer counts as that integer."""
     return tidy(floor(quantity / lot + LOT_TOLERANCE) * lot)
+
+
+def towards_entry(level: float, entry: float, tick: float) -> float:
+    """A level rounded to the tick, towards the entry price, so that rounding never adds risk; NaN stays NaN."""
+    if isnan(level):
+        return level
+    ticks = level / tick
+    nearest = round(ticks)
+    if abs(ticks - nearest) < 1e-6:
+        return round(nearest * tick, 10)
+    return round((ceil(ticks) if level < entry else floor(ticks)) * tick, 10)
+
+
+def rounded_levels(target: Target, price: float, tick: float) -> Target:
+    """The target with its levels on the tick grid, seen from the close."""
+    if isnan(target.stop) and isnan(target.take):
+        return target
+    return replace(target, stop=towards_entry(target.stop, price, tick), take=towards_entry(target.take, price, tick))
 
 
 def cap_exposures(targets: Mapping[str, Target], leverage: float) -> Mapping[str, Target]:

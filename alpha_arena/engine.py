@@ -1,0 +1,199 @@
+"""The trading loop: the only one, for backtest, paper and live."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isnan
+
+import numpy as np
+
+from alpha_arena.core.costs import Costs
+from alpha_arena.core.ids import order_id
+from alpha_arena.core.market import Study, View
+from alpha_arena.core.ports import Decider, Executor, RiskRule, Store
+from alpha_arena.core.records import Booking, Decision, OrderEvent, Refusal, RegimeContext
+from alpha_arena.core.sizing import Plan, cap_exposures, plan, rounded_levels
+from alpha_arena.core.types import Account, Floats, Instrument, Order, Target
+
+HISTORY = 5
+REGIME_FIELDS = ("adx", "bb_width", "atr_percentile", "efficiency", "volume_trend")
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One close to decide at.
+
+    Attributes:
+        bar_ts: open of the bar that has just closed; close_ts: its close.
+        now_ms: the clock, equal to close_ts for bars of the past.
+        rows: row of that bar by symbol; a symbol whose bar is missing is absent.
+        catch_up: the bar was already past when it was decided.
+    """
+
+    bar_ts: int
+    close_ts: int
+    now_ms: int
+    rows: Mapping[str, int]
+    catch_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trader:
+    """Who trades what, by which costs.
+
+    Attributes:
+        id: slug. timeframe: e.g. "1h". leverage: notional / margin of its positions.
+        equity_quote: fixed equity for sizing, None for the account's own.
+    """
+
+    id: str
+    timeframe: str
+    instruments: Mapping[str, Instrument]
+    decider: Decider
+    rules: Mapping[str, RiskRule]
+    costs: Costs
+    decider_name: str
+    equity_quote: float | None = None
+    config_hash: str = ""
+
+
+def ticks(study: Study, first_ts: int, now_ms: int | None = None, last_ts: int | None = None) -> Iterator[Tick]:
+    """The closes of a study from the bar that opened at `first_ts` on, up to and including that of `last_ts`.
+
+    Args:
+        now_ms: the clock; bars that closed more than a bar before it are catch-up. None: every bar is decided at its own close.
+    """
+    stamps = {symbol: market.ts for symbol, market in study.markets.items()}
+    every = np.unique(np.concatenate(list(stamps.values())))
+    bar_ms = next(iter(study.markets.values())).bar_ms
+    for ts in every[np.searchsorted(every, first_ts) :].tolist():
+        if last_ts is not None and ts > last_ts:
+            return
+        rows = {symbol: bisect_left(stamp, ts) for symbol, stamp in stamps.items()}
+        present = {symbol: row for symbol, row in rows.items() if row < stamps[symbol].size and stamps[symbol][row] == ts}
+        close = ts + bar_ms
+        past = now_ms is not None and now_ms - close >= bar_ms
+        yield Tick(ts, close, close if now_ms is None or past else now_ms, present, past)
+
+
+def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: Store) -> Account:
+    """One cycle: apply the bar that has closed, decide, record the intent, send.
+
+    Raises:
+        AlreadyDecided: the trader has decided this bar before; nothing was sent.
+    """
+    booking = executor.poll(tick.bar_ts)
+    store.book(booking)
+    view = look(tick, study, booking, store)
+    wanted = trader.decider.decide(view)
+    targets, refusals = limit(wanted, view, trader, store)
+    plans = {symbol: plan_symbol(symbol, target, view, tick, trader) for symbol, target in targets.items()}
+    decisions = [remember(symbol, wanted[symbol], target, refusals[symbol], view, tick, trader) for symbol, target in targets.items()]
+    orders = [planned.order for planned in plans.values() if planned.order]
+    store.intend(decisions, orders, {symbol: planned.position for symbol, planned in plans.items()})
+    send(plans, orders, tick, executor, store)
+    return executor.account()
+
+
+def apply(tick: Tick, executor: Executor, store: Store) -> Booking:
+    """Apply a closed bar and decide nothing: what `sync` does between decisions."""
+    booking = executor.poll(tick.bar_ts)
+    store.book(booking)
+    return booking
+
+
+def run(every: Iterable[Tick], study: Study, trader: Trader, executor: Executor, store: Store) -> Account:
+    """Step through closes."""
+    account = executor.account()
+    for tick in every:
+        account = step(tick, study, trader, executor, store)
+    return account
+
+
+def look(tick: Tick, study: Study, booking: Booking, store: Store) -> View:
+    """What may be known at a close."""
+    return View(tick.close_ts, tick.now_ms, tick.rows, study, booking.account, store.risk(tick.close_ts), booking.prices)
+
+
+def limit(
+    wanted: Mapping[str, Target], view: View, trader: Trader, store: Store
+) -> tuple[Mapping[str, Target], Mapping[str, tuple[Refusal, ...]]]:
+    """Apply the risk rules in order, round levels, cap the sum of exposures; latch what latches."""
+    limited: dict[str, Target] = {}
+    refusals: dict[str, tuple[Refusal, ...]] = {}
+    for symbol, target in wanted.items():
+        limited[symbol], refusals[symbol] = limit_symbol(target, symbol, view, trader)
+    for rule in trader.rules.values():
+        reason = rule.halts(view) if hasattr(rule, "halts") else ""
+        if reason:
+            store.halt(view.ts, reason)
+    return cap_exposures(limited, trader.decider.leverage), refusals
+
+
+def limit_symbol(target: Target, symbol: str, view: View, trader: Trader) -> tuple[Target, tuple[Refusal, ...]]:
+    """One symbol's target after all rules, and what they refused."""
+    refusals = []
+    for name, rule in trader.rules.items():
+        before, target = target, rule.limit(target, symbol, view)
+        if target.exposure != before.exposure:
+            refusals.append(Refusal(name, target.why))
+            target = replace(target, why=before.why)
+    return rounded_levels(target, view.prices[symbol], trader.instruments[symbol].tick), tuple(refusals)
+
+
+def plan_symbol(symbol: str, target: Target, view: View, tick: Tick, trader: Trader) -> Plan:
+    """The order and levels for one symbol."""
+    position = view.account.position(symbol)
+    market = view.study.markets[symbol]
+    since = tick.rows[symbol] - bisect_left(market.ts, position.disarmed_ts) if position.disarmed else 0
+    name = order_id(trader.id, symbol, trader.timeframe, tick.bar_ts, "entry")
+    equity = view.equity
+    if trader.equity_quote is not None and equity > 0:
+        equity = trader.equity_quote
+    return plan(target, position, equity, view.prices[symbol], trader.instruments[symbol], trader.costs, since, name)
+
+
+def send(plans: Mapping[str, Plan], orders: Sequence[Order], tick: Tick, executor: Executor, store: Store) -> None:
+    """Hand levels and orders to the executor."""
+    for symbol, planned in plans.items():
+        executor.hold(symbol, planned.position)
+    for order in orders:
+        event = executor.submit(order)
+        store.event(OrderEvent(event.order_id, event.ts or tick.close_ts, event.state, event.cause))
+
+
+def remember(
+    symbol: str, wanted: Target, target: Target, refusals: tuple[Refusal, ...], view: View, tick: Tick, trader: Trader
+) -> Decision:
+    """The record of a decision."""
+    return Decision(
+        trader=trader.id,
+        symbol=symbol,
+        timeframe=trader.timeframe,
+        bar_ts=tick.bar_ts,
+        ts=tick.close_ts,
+        decider=trader.decider_name,
+        wanted=wanted,
+        target=target,
+        refusals=refusals,
+        regime=regime_context(view, symbol, tick.rows[symbol]),
+        equity=view.equity,
+        price=view.prices[symbol],
+        config_hash=trader.config_hash,
+        catch_up=tick.catch_up,
+    )
+
+
+def regime_context(view: View, symbol: str, t: int) -> RegimeContext:
+    """Regime at row t with the last five and the indicators' values; what is not defined yet is left out."""
+    regimes = view.study.regimes[symbol]
+    history = tuple(regimes.name(row) for row in range(max(0, t - HISTORY + 1), t + 1))
+    values = {name: float(column(getattr(regimes, name), t)) for name in REGIME_FIELDS}
+    return RegimeContext(history[-1], history, {name: value for name, value in values.items() if not isnan(value)})
+
+
+def column(values: Floats, t: int) -> float:
+    """One row of an indicator."""
+    return float(values[t])

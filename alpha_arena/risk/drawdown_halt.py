@@ -1,0 +1,42 @@
+"""Stop trading after a loss that should not have happened."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from alpha_arena.core.market import View
+from alpha_arena.core.types import Target
+from alpha_arena.risk.limits import Fraction, flatten, hold
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class DrawdownHalt:
+    """Halts at a drawdown of total equity (realised and unrealised) from its peak; latched until acknowledged, across restarts.
+
+    Attributes:
+        max_drawdown: fraction of the peak equity.
+        policy: "flatten" closes everything, "hold" only refuses new risk.
+    """
+
+    latches: ClassVar[bool] = True
+    max_drawdown: Fraction
+    policy: Literal["flatten", "hold"]
+
+    def limit(self, target: Target, symbol: str, view: View) -> Target:
+        """Apply the policy while halted or once the drawdown is reached."""
+        why = view.risk.halted or self._reached(view)
+        if not why:
+            return target
+        return flatten(target, why) if self.policy == "flatten" else hold(target, view.exposure(symbol), why)
+
+    def halts(self, view: View) -> str:
+        """The reason to latch a halt at this close, "" for none."""
+        return "" if view.risk.halted else self._reached(view)
+
+    def _reached(self, view: View) -> str:
+        peak = view.risk.peak_equity
+        drawdown = 1 - view.equity / peak if peak > 0 else 0.0
+        return f"drawdown {drawdown:.1%} >= {self.max_drawdown:.1%} of peak equity {peak:,.2f}" if drawdown >= self.max_drawdown else ""
