@@ -86,7 +86,7 @@ def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: St
     """
     booking = executor.poll(tick.bar_ts)
     store.book(booking)
-    view = look(tick, study, booking, store)
+    view = look(tick, study, booking, store, trader.equity_quote)
     wanted = trader.decider.decide(view)
     targets, refusals = limit(wanted, view, trader, store)
     plans = {symbol: plan_symbol(symbol, target, view, tick, trader) for symbol, target in targets.items()}
@@ -112,9 +112,9 @@ def run(every: Iterable[Tick], study: Study, trader: Trader, executor: Executor,
     return account
 
 
-def look(tick: Tick, study: Study, booking: Booking, store: Store) -> View:
+def look(tick: Tick, study: Study, booking: Booking, store: Store, fixed_equity: float | None) -> View:
     """What may be known at a close."""
-    return View(tick.close_ts, tick.now_ms, tick.rows, study, booking.account, store.risk(tick.close_ts), booking.prices)
+    return View(tick.close_ts, tick.now_ms, tick.rows, study, booking.account, store.risk(tick.close_ts), booking.prices, fixed_equity)
 
 
 def limit(
@@ -149,10 +149,7 @@ def plan_symbol(symbol: str, target: Target, view: View, tick: Tick, trader: Tra
     market = view.study.markets[symbol]
     since = tick.rows[symbol] - bisect_left(market.ts, position.disarmed_ts) if position.disarmed else 0
     name = order_id(trader.id, symbol, trader.timeframe, tick.bar_ts, "entry")
-    equity = view.equity
-    if trader.equity_quote is not None and equity > 0:
-        equity = trader.equity_quote
-    return plan(target, position, equity, view.prices[symbol], trader.instruments[symbol], trader.costs, since, name)
+    return plan(target, position, view.sizing_equity, view.prices[symbol], trader.instruments[symbol], trader.costs, since, name)
 
 
 def send(plans: Mapping[str, Plan], orders: Sequence[Order], tick: Tick, executor: Executor, store: Store) -> None:

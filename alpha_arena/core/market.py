@@ -113,6 +113,7 @@ class View:
         ts: time of the close (bar open + bar_ms); now_ms: the clock, equal to ts in a backtest.
         t: row of the newest closed bar by symbol; a symbol whose bar is missing is absent. Nothing beyond row t may be read.
         account, risk: the state before this decision. prices: the closes.
+        fixed_equity: equity (quote) that sizes positions instead of the account's own; None for that.
     """
 
     ts: int
@@ -122,11 +123,18 @@ class View:
     account: Account
     risk: RiskState
     prices: Mapping[str, float]
+    fixed_equity: float | None = None
 
     @property
     def equity(self) -> float:
         """Equity at the closes, quote currency."""
         return self.account.equity(self.prices)
+
+    @property
+    def sizing_equity(self) -> float:
+        """Equity that exposures are fractions of, quote currency: not positive once the account's own is not."""
+        own = self.equity
+        return own if self.fixed_equity is None or own <= 0 else self.fixed_equity
 
     def market(self, symbol: str) -> Market:
         """The symbol's bars up to and including this close."""
@@ -137,5 +145,6 @@ class View:
         return self.study.signals[symbol]
 
     def exposure(self, symbol: str) -> float:
-        """Present exposure of the symbol."""
-        return self.account.exposure(symbol, self.prices)
+        """Present exposure of the symbol; 0 without equity."""
+        equity = self.sizing_equity
+        return self.account.position(symbol).quantity * self.prices[symbol] / equity if equity > 0 else 0.0

@@ -140,7 +140,7 @@ def check_funding(funding: Funding, now_ms: int, where: str = "funding") -> Chec
     _refuse(table.ts > now_ms, table, "ts", f"a time not after now, {utc(now_ms)}", where)
     minute = table.ts // UNIT_MS["m"] * UNIT_MS["m"]
     late = int((minute != table.ts).sum())
-    floored = (Repair("minute", late, f"{late} settlement stamps floored to the minute"),) if late else ()
+    floored = _note("minute", late, "settlement stamps floored to the minute")
     table, repairs = _ordered(Table(minute, table.columns), where)
     return CheckedFunding(table.funding(), (*units, *floored, *repairs))
 
@@ -179,10 +179,7 @@ def _merge(parts: Sequence[tuple[str, Table]]) -> tuple[Table, tuple[Repair, ...
         who = " and ".join(parts[origin[order[row]]][0] for row in (first, first + 1))
         raise DataError(f"{who} have {_conflict(joined, first)}; import one of them, or a folder without the other, {NOTHING_STORED}")
     keep = _firsts(joined.ts)
-    shared = int((~keep).sum())
-    return joined.take(keep), (
-        Repair("overlap", shared, f"{shared} rows stand in more than one file, with equal values"),
-    ) if shared else ()
+    return joined.take(keep), _note("overlap", int((~keep).sum()), "rows stand in more than one file, with equal values")
 
 
 def _refuse(bad: NDArray[np.bool_], table: Table, field: str, allowed: str, where: str) -> None:
@@ -199,19 +196,18 @@ def _refuse(bad: NDArray[np.bool_], table: Table, field: str, allowed: str, wher
 def _in_ms(table: Table, where: str) -> tuple[Table, tuple[Repair, ...]]:
     ts = table.ts
     out, known = ts.copy(), np.zeros(ts.size, dtype=np.bool_)
-    repairs: list[Repair] = []
+    repairs: tuple[Repair, ...] = ()
     for unit, times, per in UNITS:
         mask = (ts >= EARLIEST_MS // times * per) & (ts < LATEST_MS // times * per)
         out[mask], known = ts[mask] * times // per, known | mask
-        if mask.any() and times != per:
-            repairs.append(Repair("units", int(mask.sum()), f"{int(mask.sum())} stamps in {unit} were read as such"))
+        repairs += _note("units", 0 if times == per else int(mask.sum()), f"stamps in {unit} were read as such")
     if not known.all():
         row = int(np.argmin(known))
         raise DataError(
             f"{where}: row {row + 1} has the stamp {ts[row]}, which is no time from 2009 to 2100 in seconds, ms, us or ns; "
             f"give the bar's open in ms since 1970 (UTC), {NOTHING_STORED}"
         )
-    return Table(out, table.columns), tuple(repairs)
+    return Table(out, table.columns), repairs
 
 
 def _refuse_values(table: Table, where: str) -> None:
@@ -240,7 +236,7 @@ def _refuse_other_step(ts: Ints, bar_ms: int, where: str) -> None:
 
 
 def _ordered(table: Table, where: str) -> tuple[Table, tuple[Repair, ...]]:
-    displaced = int((np.diff(table.ts) < 0).sum())
+    displaced = int((table.ts < np.maximum.accumulate(table.ts)).sum())
     order = np.argsort(table.ts, kind="stable")
     table = table.take(order)
     first = _widest(table.distance())
@@ -248,14 +244,13 @@ def _ordered(table: Table, where: str) -> tuple[Table, tuple[Repair, ...]]:
         rows = f"rows {order[first] + 1} and {order[first + 1] + 1}"
         raise DataError(f"{where}: {rows} have {_conflict(table, first)}; keep the right one of each, {NOTHING_STORED}")
     keep = _firsts(table.ts)
-    twice = int((~keep).sum())
-    sorting = (Repair("order", displaced, f"sorted by time: {displaced} rows stood after a younger one"),) if displaced else ()
-    dropped = (Repair("duplicates", twice, f"{twice} exact repetitions of a row were dropped"),) if twice else ()
-    return table.take(keep), sorting + dropped
+    sorting = _note("order", displaced, "rows stood after a younger one: sorted by time")
+    return table.take(keep), sorting + _note("duplicates", int((~keep).sum()), "exact repetitions of a row were dropped")
 
 
 def _firsts(ts: Ints) -> NDArray[np.bool_]:
-    return np.r_[True, np.diff(ts) > 0][: ts.size]
+    first: NDArray[np.bool_] = np.r_[True, np.diff(ts) > 0][: ts.size]
+    return first
 
 
 def _widest(distance: Floats) -> int | None:
@@ -279,5 +274,8 @@ def _closed(rows: Candles, bar_ms: int, now_ms: int) -> tuple[Candles, tuple[Rep
 
 
 def _idle(rows: Candles) -> tuple[Repair, ...]:
-    idle = int((rows.volume == 0).sum())
-    return (Repair("zero_volume", idle, f"{idle} bars without a trade were kept"),) if idle else ()
+    return _note("zero_volume", int((rows.volume == 0).sum()), "bars without a trade were kept")
+
+
+def _note(kind: str, rows: int, text: str) -> tuple[Repair, ...]:
+    return (Repair(kind, rows, f"{rows} {text}"),) if rows else ()

@@ -211,11 +211,6 @@ class Account:
         held = ((symbol, p) for symbol, p in self.positions.items() if p.quantity)
         return self.cash + sum(p.quantity * (prices[symbol] - p.entry) for symbol, p in held)
 
-    def exposure(self, symbol: str, prices: Mapping[str, float]) -> float:
-        """Signed notional of a symbol / equity; 0 when equity is not positive."""
-        equity = self.equity(prices)
-        return self.position(symbol).quantity * prices[symbol] / equity if equity > 0 else 0.0
-
     def put(self, symbol: str, position: Position, cash: float | None = None) -> Account:
         """A new account with this position (and cash)."""
         return Account(self.cash if cash is None else cash, {**self.positions, symbol: position})

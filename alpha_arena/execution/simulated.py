@@ -58,6 +58,7 @@ class SimulatedExecutor:
         account: to start from, with levels and arming.
         working: orders that were intended and not yet filled.
         markets: by symbol; instruments, costs, leverage: as in MatchingEngine.
+        applied_ts: open of the last bar that `account` already contains; polling it or an earlier one changes nothing.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class SimulatedExecutor:
         instruments: Mapping[str, Instrument],
         costs: Costs,
         leverage: float,
+        applied_ts: int = -1,
     ) -> None:
         self.engine = MatchingEngine(owner, account, instruments, costs, leverage)
         self.tapes = {symbol: Tape(market) for symbol, market in sorted(markets.items())}
         self.bar_ms = next(iter(self.tapes.values())).bar_ms
+        self.applied_ts = applied_ts
         for order in working:
             self.engine.submit(order)
 
@@ -85,9 +88,10 @@ class SimulatedExecutor:
         out = Happened.nothing()
         for symbol, tape in self.tapes.items():
             row = tape.row(ts)
-            if row is not None:
+            if row is not None and ts > self.applied_ts:
                 merge(out, self.engine.advance(symbol, tape.bars[row], tape.carried(row), tape.inside(row)))
         prices = {symbol: tape.close(ts) for symbol, tape in self.tapes.items()}
+        self.applied_ts = max(self.applied_ts, ts)
         account = self.engine.account
         return Booking(
             ts,

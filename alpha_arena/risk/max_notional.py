@@ -18,7 +18,7 @@ class MaxNotional:
 
     def limit(self, target: Target, symbol: str, view: View) -> Target:
         """Shrink to the cap."""
-        equity = view.equity
+        equity = view.sizing_equity
         if equity <= 0 or abs(target.exposure) * equity <= self.limit_quote:
             return target
         why = f"notional {abs(target.exposure) * equity:,.0f} > {self.limit_quote:,.0f} quote"
