@@ -22,24 +22,29 @@ class CompleteFunding:
     assumed: NDArray[np.bool_]
 
 
-def last_intervals(ts: Ints) -> Ints:
-    """The interval known at each settlement: the time since the one before it; 8 h at the first."""
-    return np.diff(ts, prepend=ts[0] - FUNDING_INTERVAL_MS)
+def missing(known: list[int], until_ms: int) -> list[int]:
+    """Times at which a settlement must have happened and none is known."""
+    added: list[int] = []
+    before = known[0] - FUNDING_INTERVAL_MS
+    for ts, following in zip(known, [*known[1:], None], strict=True):
+        interval = ts - before
+        end = until_ms + 1 if following is None else following - interval // 2
+        gap = range(ts + interval, end, interval)
+        added += gap
+        before = gap[-1] if gap else ts
+    return added
 
 
 def complete(funding: Funding, until_ms: int) -> CompleteFunding:
     """Add the settlements that must have happened but are not known, on the last known interval, up to `until_ms` (inclusive).
 
-    Nothing is added before the first known settlement, nor where none is known at all. A settlement up to half an interval late is taken
-    as that one, not as a second. Causal: what is added at a time depends only on settlements before it (specs: simulation, "Inputs").
+    Nothing is added before the first known settlement (whose interval is taken as 8 h), nor where none is known at all. A settlement up to
+    half an interval late is taken as that one, not as a second. What is added at a time depends only on settlements before it and on none
+    having come by then (specs: simulation, "Inputs").
     """
     if not funding.ts.size:
         return CompleteFunding(funding.ts, funding.rate, np.empty(0, np.bool_))
-    interval = last_intervals(funding.ts)
-    following = np.append(funding.ts[1:] - interval[:-1] // 2 - 1, until_ms)
-    missing = np.maximum((following - funding.ts) // interval, 0)
-    step = np.arange(missing.sum()) - np.repeat(np.cumsum(missing) - missing, missing) + 1
-    added = np.repeat(funding.ts, missing) + step * np.repeat(interval, missing)
+    added = np.array(missing(funding.ts.tolist(), until_ms), np.int64)
     ts = np.concatenate([funding.ts, added])
     rate = np.concatenate([funding.rate, np.full(added.size, ASSUMED_RATE)])
     order = np.argsort(ts, kind="stable")

@@ -38,16 +38,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was put right, or noticed and left, in how many rows.
+    """What was put right, or noticed and left, in how many rows: `str()` reads as "115 bars without a trade were kept".
 
     Attributes:
-        kind: units, order, duplicates, unfinished, minute, overlap or aggregated where rows were changed or left out; zero_volume, skipped
-            where something was only noticed.
+        kind: units, order, duplicates, unfinished, minute or overlap where rows were changed or left out; zero_volume, mixed, skipped where
+            something was only noticed.
     """
 
     kind: str
     rows: int
     detail: str
+
+    def __str__(self) -> str:
+        return f"{self.rows} {self.detail}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +273,7 @@ def _conflict(table: Table, row: int) -> str:
 def _closed(rows: Candles, bar_ms: int, now_ms: int) -> tuple[Candles, tuple[Repair, ...]]:
     if not len(rows) or rows.ts[-1] + bar_ms <= now_ms:
         return rows, ()
-    return rows[:-1], (Repair("unfinished", 1, f"the bar of {utc(int(rows.ts[-1]))} has not closed yet and was dropped"),)
+    return rows[:-1], (Repair("unfinished", 1, f"bar that has not closed yet was dropped: {utc(int(rows.ts[-1]))}"),)
 
 
 def _idle(rows: Candles) -> tuple[Repair, ...]:
@@ -278,4 +281,4 @@ def _idle(rows: Candles) -> tuple[Repair, ...]:
 
 
 def _note(kind: str, rows: int, text: str) -> tuple[Repair, ...]:
-    return (Repair(kind, rows, f"{rows} {text}"),) if rows else ()
+    return (Repair(kind, rows, text),) if rows else ()
