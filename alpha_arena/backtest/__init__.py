@@ -1,0 +1,1 @@
+"""Simulation of the past and what can be said of it."""

@@ -1,0 +1,1 @@
+"""Value types, ports and rules that every stage stands on; numpy and pydantic only."""

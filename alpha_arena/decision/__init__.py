@@ -1,0 +1,1 @@
+"""From strategies' signals to one target."""

@@ -1,0 +1,1 @@
+"""Where markets come from and where orders are matched."""

@@ -1,0 +1,1 @@
+"""One rule a class; each only ever shrinks a target."""

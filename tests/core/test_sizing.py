@@ -16,7 +16,10 @@ BTC = Instrument("X", 0.0001, 0.1, 0.01, 100, "2026-01-01")
 COSTS = Costs(0.0005, 0.0002, 0.0001, 0.0005, 10, 10, 0.01, 0.004, 24)
 
 
-def planned(target: Target, position: Position = Position(), equity: float = 10_000, price: float = 100.0, since: int = 0):
+FLAT = Position()
+
+
+def planned(target: Target, position: Position = FLAT, equity: float = 10_000, price: float = 100.0, since: int = 0):
     """A plan at price 100 with equity 10,000."""
     return plan(target, position, equity, price, BTC, COSTS, since, "id")
 

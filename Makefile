@@ -1,0 +1,38 @@
+# `make run` and `make test` are all that is needed; README says the same without make.
+PYTHON ?= python3
+BIN := .venv/bin
+FIND := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND) --constraint constraints.txt
+
+.PHONY: run test test-all check clean
+
+run: .venv/run.ok
+	$(BIN)/alpha-arena up $(ARGS)
+
+test: .venv/test.ok check
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-all: test
+	$(BIN)/python -m pytest -q -m slow
+
+check: .venv/test.ok
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/uv.ok: constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	touch $@
+
+.venv/run.ok: .venv/uv.ok pyproject.toml
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/test.ok: .venv/uv.ok pyproject.toml
+	$(INSTALL) --editable ".[dev,rl,llm,sweep]"
+	touch $@ .venv/run.ok
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build
