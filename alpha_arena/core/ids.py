@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b32encode
 from hashlib import sha256
 
 
 def derived_id(*parts: object) -> str:
     """32 letters and digits from the SHA-256 of the parts; fits an exchange's client order id."""
-    digest = sha256("\x1f".join(str(part) for part in parts).encode()).digest()
-    return "aa" + b32encode(digest).decode().lower()[:30]
+    return "aa" + sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:30]
 
 
 def order_id(trader: str, symbol: str, timeframe: str, bar_ts: int, leg: str) -> str:
