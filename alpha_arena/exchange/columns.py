@@ -123,19 +123,31 @@ def _numbers(columns: Columns, wanted: Sequence[str], what: str) -> Floats:
 def _stamps(columns: Columns) -> Ints:
     import pyarrow as pa
 
-    cells = columns.column(STAMPS, "the bar's time")
-    if pa.types.is_temporal(cells.type):
-        cells = cells.cast(pa.timestamp("ms", tz=getattr(cells.type, "tz", None)), safe=False).cast(pa.int64())
+    cells = _moments(columns.column(STAMPS, "the bar's time"))
     if not pa.types.is_integer(cells.type):
         whole = _numbers(columns, STAMPS, "the bar's time")
-        _refuse_fractions(columns.file, whole)
+        _refuse_no_times(columns.file, whole)
         return whole.astype(np.int64)
     if cells.null_count:
         raise DataError(_not_a_number(columns.file, cells.to_pylist(), "the bar's time"))
     return np.asarray(cells.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _refuse_fractions(file: str, stamps: Floats) -> None:
+def _moments(cells: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    """Dates as ms, where they are dates or read as such; other cells as they are."""
+    import pyarrow as pa
+
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+        try:
+            cells = cells.cast(pa.timestamp("ms"))
+        except pa.ArrowInvalid:
+            return cells
+    if not pa.types.is_temporal(cells.type):
+        return cells
+    return cells.cast(pa.timestamp("ms", tz=getattr(cells.type, "tz", None)), safe=False).cast(pa.int64())
+
+
+def _refuse_no_times(file: str, stamps: Floats) -> None:
     odd = ~(np.abs(stamps) < 2**53)
     if odd.any():
         row = int(np.argmax(odd))
