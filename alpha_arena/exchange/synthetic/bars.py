@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,17 @@ class Path:
         return self.edge[1:] - self.edge[:-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """Trades of each minute in whole ticks, shape [T], and the bid at each minute's open and at the last close, shape [T + 1]."""
+
+    opened: Ints
+    high: Ints
+    low: Ints
+    closed: Ints
+    bid: Ints
+
+
 def path(levels: Levels, first: int, last: int) -> Path:
     """The path of the days first <= day < last since 1970."""
     span = Span(levels.seed, first * MINUTES_A_DAY, last * MINUTES_A_DAY)
@@ -67,36 +79,44 @@ def ticks(contract: Contract, log_price: Floats) -> Floats:
     return exp(log_price) * (contract.anchor * contract.ticks_per_unit)
 
 
-def last_ticks(contract: Contract, path: Path) -> tuple[Ints, Ints, Ints, Ints]:
-    """Open, high, low, close in whole ticks: the floor is the bid, and open and close are trades at the bid or one tick above, at the ask."""
-    coin = path.span.words(bar_name(contract))[:, 2]
-    edge = np.floor(ticks(contract, path.edge)).astype(np.int64)
-    opened = edge[:-1] + (coin & np.uint64(1)).astype(np.int64)
-    closed = edge[1:] + (coin >> np.uint64(1) & np.uint64(1)).astype(np.int64)
+def prints(contract: Contract, path: Path) -> Prints:
+    """Open and close trade at the bid or at the ask, by a coin each, so that a bar opens at the last close or one tick from it."""
+    coin = path.span.words(bar_name(contract))[:, 2].astype(np.int64)
+    bid = np.floor(ticks(contract, path.edge)).astype(np.int64)
+    opened, closed = bid[:-1] + (coin & 1), bid[1:] + (coin >> 1 & 1)
     high = np.maximum(np.floor(ticks(contract, path.high)).astype(np.int64), np.maximum(opened, closed))
     low = np.minimum(np.floor(ticks(contract, path.low)).astype(np.int64), np.minimum(opened, closed))
-    return opened, high, low, closed
+    return Prints(opened, high, low, closed, bid)
 
 
-def candles(contract: Contract, span: Span, prices: tuple[Ints, Ints, Ints, Ints], volume: Floats) -> Candles:
-    """Bars from whole ticks."""
+def candles(contract: Contract, span: Span, prices: Sequence[Ints], volume: Floats) -> Candles:
+    """Bars from open, high, low, close in whole ticks."""
     opened, high, low, closed = (n / contract.ticks_per_unit for n in prices)
     return Candles(span.minutes * MINUTE_MS, opened, high, low, closed, volume)
 
 
-def last_bars(model: Model, contract: Contract, path: Path) -> Candles:
+def last_bars(levels: Levels, path: Path) -> Candles:
     """Bars of the last price."""
-    return candles(contract, path.span, last_ticks(contract, path), volume(model, contract, path))
+    done = prints(levels.contract, path)
+    return candles(levels.contract, path.span, (done.opened, done.high, done.low, done.closed), volume(levels, path))
 
 
-def volume(model: Model, contract: Contract, path: Path) -> Floats:
-    """Base currency in whole lots; it follows fast volatility and season with power 1.45, slow volatility with .45, and the bar's range."""
-    state = path.volatility
-    noise = normal(uniform(path.span.words(bar_name(contract))[:, 3]))
+def volume(levels: Levels, path: Path) -> Floats:
+    """Base currency in whole lots."""
+    return lots(levels, path) / levels.contract.lots_per_unit
+
+
+def lots(levels: Levels, path: Path) -> Ints:
+    """Lots traded in each minute, shape [T].
+
+    They follow fast volatility and season with power 1.45, slow volatility with .45, and the bar's range.
+    """
+    contract, state = levels.contract, path.volatility
     size = 1.45 * (state.fast + state.season) + 0.45 * state.slow
     size += 0.6 * log((path.high - path.low) / path.sigma)
-    size += activity(model, contract, path.span) + 0.42 * noise
-    return np.floor(exp(size) * (contract.minute_volume * contract.lots_per_unit)) / contract.lots_per_unit
+    size += activity(levels.model, contract, path.span)
+    size += 0.42 * normal(uniform(path.span.words(bar_name(contract))[:, 3]))
+    return np.floor(exp(size) * (contract.minute_volume * contract.lots_per_unit)).astype(np.int64)
 
 
 def activity(model: Model, contract: Contract, span: Span) -> Floats:

@@ -100,4 +100,5 @@ def interpolate(x: Floats, knots: Floats, values: Floats) -> Floats:
     inside = np.minimum(np.maximum(x, knots[0]), knots[-1])
     i = np.minimum(np.searchsorted(knots, inside, side="right"), knots.size - 1) - 1
     slope = (values[1:] - values[:-1]) / (knots[1:] - knots[:-1])
-    return values[i] + (inside - knots[i]) * slope[i]
+    result: Floats = values[i] + (inside - knots[i]) * slope[i]
+    return result

@@ -33,7 +33,8 @@ def day_sums(model: Model, contract: Contract, seed: int, first: int, last: int)
     """Sum of the increments of each day first <= day < last (days since 1970), in units."""
     span = Span(seed, first * MINUTES_A_DAY, last * MINUTES_A_DAY)
     units = increments(model, contract, span).units
-    return units.reshape(-1, MINUTES_A_DAY).sum(axis=1)
+    sums: Ints = units.reshape(-1, MINUTES_A_DAY).sum(axis=1)
+    return sums
 
 
 def pull(model: Model, level: int) -> int:

@@ -83,7 +83,7 @@ def season(model: Model) -> Floats:
 
 def around(factors: Floats, width: float, minute: Floats) -> Floats:
     """Linear between the logs of factors that stand at the middles of a circle's equal parts."""
-    middles = (np.arange(-1, factors.size + 1) + 0.5) * width
+    middles = (np.arange(-1, factors.size + 1, dtype=np.float64) + 0.5) * width
     return interpolate(minute, middles, log(np.concatenate([factors[-1:], factors, factors[:1]])))
 
 
