@@ -52,11 +52,20 @@ class Trader:
     timeframe: str
     instruments: Mapping[str, Instrument]
     decider: Decider
-    rules: Mapping[str, RiskRule]
+    rules: Sequence[RiskRule]
     costs: Costs
     decider_name: str
     equity_quote: float | None = None
     config_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What a step did: the account after it, the decisions made and the orders sent."""
+
+    account: Account
+    decisions: Sequence[Decision]
+    orders: Sequence[Order]
 
 
 def ticks(study: Study, first_ts: int, now_ms: int | None = None, last_ts: int | None = None) -> Iterator[Tick]:
@@ -78,7 +87,7 @@ def ticks(study: Study, first_ts: int, now_ms: int | None = None, last_ts: int |
         yield Tick(ts, close, close if now_ms is None or past else now_ms, present, past)
 
 
-def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: Store) -> Account:
+def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: Store) -> Cycle:
     """One cycle: apply the bar that has closed, decide, record the intent, send.
 
     Raises:
@@ -94,7 +103,7 @@ def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: St
     orders = [planned.order for planned in plans.values() if planned.order]
     store.intend(decisions, orders, {symbol: planned.position for symbol, planned in plans.items()})
     send(plans, orders, tick, executor, store)
-    return executor.account()
+    return Cycle(executor.account(), decisions, orders)
 
 
 def apply(tick: Tick, executor: Executor, store: Store) -> Booking:
@@ -104,12 +113,10 @@ def apply(tick: Tick, executor: Executor, store: Store) -> Booking:
     return booking
 
 
-def run(every: Iterable[Tick], study: Study, trader: Trader, executor: Executor, store: Store) -> Account:
-    """Step through closes."""
-    account = executor.account()
+def run(every: Iterable[Tick], study: Study, trader: Trader, executor: Executor, store: Store) -> Iterator[Cycle]:
+    """Step through closes, a cycle at a time."""
     for tick in every:
-        account = step(tick, study, trader, executor, store)
-    return account
+        yield step(tick, study, trader, executor, store)
 
 
 def look(tick: Tick, study: Study, booking: Booking, store: Store, fixed_equity: float | None) -> View:
@@ -125,7 +132,7 @@ def limit(
     refusals: dict[str, tuple[Refusal, ...]] = {}
     for symbol, target in wanted.items():
         limited[symbol], refusals[symbol] = limit_symbol(target, symbol, view, trader)
-    for rule in trader.rules.values():
+    for rule in trader.rules:
         reason = rule.halts(view) if hasattr(rule, "halts") else ""
         if reason:
             store.halt(view.ts, reason)
@@ -135,10 +142,10 @@ def limit(
 def limit_symbol(target: Target, symbol: str, view: View, trader: Trader) -> tuple[Target, tuple[Refusal, ...]]:
     """One symbol's target after all rules, and what they refused."""
     refusals = []
-    for name, rule in trader.rules.items():
+    for rule in trader.rules:
         before, target = target, rule.limit(target, symbol, view)
         if target.exposure != before.exposure:
-            refusals.append(Refusal(name, target.why))
+            refusals.append(Refusal(type(rule).__name__, target.why))
             target = replace(target, why=before.why)
     return rounded_levels(target, view.prices[symbol], trader.instruments[symbol].tick), tuple(refusals)
 

@@ -53,7 +53,7 @@ def played(market: Market, strategy: str) -> Played:
         "1h",
         INSTRUMENTS,
         Single("single", [strategy], {strategy: leverage}),
-        {"protective_stop": ProtectiveStop(0.1)},
+        [ProtectiveStop(0.1)],
         COSTS,
         "single",
     )
