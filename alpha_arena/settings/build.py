@@ -1,0 +1,302 @@
+"""From one composed configuration to Settings: everything is checked and built here, before any I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alpha_arena.core.costs import Costs
+from alpha_arena.core.errors import ConfigError, UnknownName
+from alpha_arena.core.ports import RegimeModel, RiskRule, Strategy
+from alpha_arena.core.types import Instrument
+from alpha_arena.settings.components import Builder, refuse_bad_values
+from alpha_arena.settings.compose import Composed, Plain, option, options
+from alpha_arena.settings.environment import masked
+from alpha_arena.settings.model import (
+    Action,
+    Arena,
+    Contract,
+    DataAction,
+    Database,
+    DatabaseAction,
+    ExchangeChoice,
+    ExecutorChoice,
+    Loop,
+    Monitor,
+    NamedDecider,
+    Schedule,
+    Settings,
+    TraderChoice,
+    Values,
+)
+from alpha_arena.settings.parameters import fields_of
+from alpha_arena.settings.window import checked_timeframe, checked_window
+
+ACTIONS: Mapping[str, type[Action]] = {"data": DataAction, "db": DatabaseAction, "loop": Loop}
+SOURCES = {
+    "file": "alpha_arena.exchange.file.FileSource",
+    "okx": "alpha_arena.exchange.okx.OkxSource",
+    "synthetic": "alpha_arena.exchange.generated.GeneratedSource",
+}
+# what shapes a trader's decisions
+TRADED = ("symbols", "timeframe", "strategies", "decision", "regime", "risk", "costs", "executor")
+HASHED = (*TRADED, "trader", "initial_capital", "equity", "window")
+    "symbols",
+    "timeframe",
+    "strategies",
+    "decision",
+    "regime",
+    "risk",
+    "costs",
+    "executor",
+    "trader",
+    "initial_capital",
+    "equity",
+    "window",
+]
+
+
+class Never:
+    """A clock for components that are built only to be checked."""
+
+    def now_ms(self) -> int:
+        """The epoch."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pieces of Settings, each made of its node.
+
+    Attributes:
+        overrides: of the command line, as given.
+    """
+
+    composed: Composed
+    command: str
+    overrides: tuple[str, ...]
+
+    @cached_property
+    def build(self) -> Builder:
+        """The builder of this configuration's components."""
+        return Builder(self.composed)
+
+    @property
+    def plain(self) -> Plain:
+        """The resolved configuration."""
+        return self.composed.plain
+
+    @cached_property
+    def values(self) -> Values:
+        """The top level's values."""
+        nodes = {name: value for name, value in self.plain.items() if name in fields_of(Values)}
+        return self.build.make(Values, nodes, "")
+
+    @cached_property
+    def symbols(self) -> tuple[Instrument, ...]:
+        """The contracts that are traded, in the order given, each once."""
+        names = self.values.symbols
+        if names is None:
+            return (self._contract(self.plain["symbol"]),)
+        if not names:
+            raise ConfigError("symbols=[] is empty; name at least one, such as symbols=[btc,eth]")
+        if self._given("symbol"):
+            raise ConfigError("symbol= is the short form of symbols=[...]; give one of the two")
+        return tuple(self._contract(option(self.composed.folders, "symbol", name)) for name in dict.fromkeys(names))
+
+    def _contract(self, node: Any) -> Instrument:
+        return self.build.make(Contract, node, "symbol").instrument()
+
+    def _given(self, prefix: str) -> list[str]:
+        """Overrides of a key or group and of what lies below it."""
+        keys = (text.lstrip("+~").partition("=")[0] for text in self.overrides)
+        return [key for key in keys if key == prefix or key.startswith(f"{prefix}.")]
+
+    @cached_property
+    def enabled(self) -> list[str]:
+        """Names of the enabled strategies."""
+        names = self.plain["decision"].get("strategies") if isinstance(self.plain["decision"], Mapping) else None
+        if not isinstance(names, list) or not names:
+            raise ConfigError(f"decision.strategies={names} is not a list of strategies; give at least one, such as [ema_trend,breakout]")
+        known = options(self.composed.folders, "strategy")
+        for name in names:
+            if name not in known:
+                raise UnknownName("strategy", str(name), known)
+        return list(dict.fromkeys(names))
+
+    def strategy_nodes(self) -> dict[str, Plain]:
+        """Parameters by strategy: of the chosen one those under strategy, of the others their file's, with strategies.NAME on top."""
+        own, chosen = self.plain["strategies"], self.composed.choices.get("strategy")
+        for name in own:
+            if name not in self.enabled:
+                raise UnknownName("enabled strategy under strategies.", name, self.enabled)
+        files = {n: self.plain["strategy"] if n == chosen else option(self.composed.folders, "strategy", n) for n in self.enabled}
+        return {name: {**node, **own.get(name, {})} for name, node in files.items()}
+
+    def strategies(self) -> dict[str, Strategy]:
+        """The enabled strategies by name."""
+        nodes, chosen = self.strategy_nodes(), self.composed.choices.get("strategy")
+        if chosen not in nodes and (given := [key for key in self._given("strategy") if key != "strategy"]):
+            raise ConfigError(
+                f"{given[0]} has no effect: {chosen} is not enabled here ({', '.join(nodes)}); use strategies.NAME.PARAMETER="
+            )
+        for node in nodes.values():
+            self.build.check_targets(node, "strategy")
+        return {n: self.build.component(node, "strategy" if n == chosen else f"strategies.{n}") for n, node in nodes.items()}
+
+    def decider(self, strategies: Mapping[str, Strategy]) -> NamedDecider:
+        """The decider over these strategies."""
+        leverages = {name: strategy.max_leverage for name, strategy in strategies.items()}
+        made: NamedDecider = self.build.component(
+            {**self.plain["decision"], "strategies": list(strategies)}, "decision", leverages=leverages
+        )
+        return made
+
+    def rules(self) -> tuple[RiskRule, ...]:
+        """Risk rules in their order."""
+        node = self.plain["risk"]
+        if not isinstance(node, Mapping) or set(node) != {"rules"} or not isinstance(node["rules"], Mapping):
+            raise ConfigError(f"risk={node} is not a mapping with the one key `rules`; see conf/risk/default.yaml")
+        return tuple(self.build.component(rule, f"risk.rules.{name}") for name, rule in node["rules"].items())
+
+    def exchange(self) -> ExchangeChoice | None:
+        """The chosen source, built once to be checked."""
+        node = self.plain.get("exchange")
+        if node is None:
+            return None
+        kind = node.get("kind")
+        if kind not in SOURCES:
+            raise UnknownName("exchange.kind", str(kind), SOURCES)
+        found = self.build.component(
+            {"_target_": SOURCES[kind], **{k: v for k, v in node.items() if k != "kind"}}, "exchange", clock=Never()
+        )
+        params = {key: value for key, value in node.items() if key not in ("name", "kind")}
+        return ExchangeChoice(node["name"], kind, params, type(found))
+
+    def action(self) -> Action | None:
+        """What data, db or loop are to do."""
+        kind = ACTIONS.get(self.command)
+        return self.build.make(kind, self.plain[self.command], self.command) if kind else None
+
+    def node(self, kind: type, name: str) -> Any:
+        """A checked node without a `_target_`."""
+        return self.build.make(kind, self._mapping(name), name)
+
+    def _mapping(self, name: str) -> Plain:
+        value = self.plain[name]
+        if not isinstance(value, dict):
+            raise ConfigError(f"{name}={value} is not a mapping of keys; choose one of {', '.join(options(self.composed.folders, name))}")
+        return value
+
+    def resolved(self) -> Plain:
+        """The whole configuration with what was read beside it, secrets masked."""
+        strategies = {"strategies": self.strategy_nodes(), "symbols": [instrument.symbol for instrument in self.symbols]}
+        shown: Plain = masked({**self.plain, **strategies})
+        return shown
+
+    def check_known(self) -> None:
+        """No top-level key may be left that nothing reads."""
+        read = {"symbol", "exchange", "strategy", "strategies", "regime", "decision", "risk", "executor", "costs", "database", "schedule"}
+        known = read | {"monitor", "arena", "trader", "experiment", self.command} | set(fields_of(Values))
+        for name in self.plain:
+            if name not in known:
+                raise UnknownName("key", name, known)
+
+
+def config_hash(resolved: Mapping[str, Any]) -> str:
+    """SHA-256 of the parts of a configuration that shape a trader's decisions."""
+    text = json.dumps({name: resolved.get(name) for name in HASHED}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def build(composed: Composed, command: str, overrides: Sequence[str], traders: Sequence[Settings] = ()) -> Settings:
+    """Check and build everything.
+
+    Raises:
+        ConfigError: naming the key, its value and what is allowed.
+    """
+    parts = Parts(composed, command, tuple(overrides))
+    parts.check_known()
+    refuse_bad_values(composed.plain)
+    parts.build.check_targets(composed.plain)
+    return _settings(parts, tuple(traders))
+
+
+def _settings(parts: Parts, traders: tuple[Settings, ...]) -> Settings:
+    values, strategies = parts.values, parts.strategies()
+    start_ms, end_ms = checked_window(values.start, values.end)
+    regime: RegimeModel = parts.build.component(parts.plain["regime"], "regime")
+    costs: Costs = parts.build.component(parts.plain["costs"], "costs")
+    resolved = parts.resolved()
+    return Settings(
+        command=parts.command,
+        symbols=parts.symbols,
+        timeframe=checked_timeframe(values.timeframe),
+        exchange=parts.exchange(),
+        strategies=strategies,
+        decider=parts.decider(strategies),
+        rules=parts.rules(),
+        regime=regime,
+        costs=costs,
+        executor=parts.node(ExecutorChoice, "executor"),
+        trader=parts.node(TraderChoice, "trader").id,
+        traders=traders,
+        initial_capital=values.initial_capital,
+        equity=values.equity,
+        database_url=parts.node(Database, "database").url,
+        outputs=Path(values.outputs).expanduser(),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        limit=values.limit,
+        window=values.window,
+        seed=values.seed,
+        report=values.report,
+        schedule=parts.node(Schedule, "schedule"),
+        monitor=parts.node(Monitor, "monitor"),
+        timeframes=tuple(checked_timeframe(name, "timeframes") for name in dict.fromkeys(values.timeframes or ())),
+        since_days=values.since_days,
+        on=values.on,
+        plugins=parts.composed.folders.plugins,
+        action=parts.action(),
+        resolved=resolved,
+        overrides=parts.overrides,
+        config_hash=config_hash(resolved),
+    )
+
+
+def arena_of(composed: Composed) -> list[str]:
+    """Names of an arena's traders, none without an arena.
+
+    Raises:
+        UnknownName: no such file in conf/trader.
+    """
+    node = composed.plain.get("arena")
+    if node is None:
+        return []
+    builder = Builder(composed)
+    names = builder.make(Arena, node if isinstance(node, Mapping) else {}, "arena").traders
+    known = options(composed.folders, "trader")
+    for name in names:
+        if name not in known:
+            raise UnknownName("trader", name, known)
+    return names
+
+
+def check_ids(traders: Sequence[Settings]) -> None:
+    """Each trader of an arena has an account of its own.
+
+    Raises:
+        ConfigError: two have one id.
+    """
+    ids = [trader.trader for trader in traders]
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice:
+        raise ConfigError(f"trader.id={twice} is that of two traders of the arena; give each file in conf/trader an id of its own")
+
+
+__all__ = ["arena_of", "build", "check_ids", "config_hash", "fields"]

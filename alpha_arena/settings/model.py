@@ -1,0 +1,237 @@
+"""What a command is to do: typed, bounded, built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked
+
+from alpha_arena.core.costs import Costs
+from alpha_arena.core.ports import Clock, Decider, RegimeModel, RiskRule, Strategy
+from alpha_arena.core.types import Instrument
+
+if TYPE_CHECKING:
+    from alpha_arena.ingest import MarketSource
+
+FORBID = ConfigDict(extra="forbid")
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
+Days = Annotated[int, Field(ge=0, le=20_000, json_schema_extra={"unit": "days"})]
+Quote = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False, json_schema_extra={"unit": "quote currency"})]
+Rows = Annotated[int, Field(ge=1, le=100_000_000, json_schema_extra={"unit": "bars"})]
+
+
+def slug(name: str) -> str:
+    """A trader's id as it may stand in file names, variables and orders.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if not SLUG.fullmatch(name):
+        raise ValueError(f"{name!r} must be 1 to 40 letters, digits, - or _, the first a letter or digit")
+    return name
+
+
+@checked(frozen=True, config=FORBID)
+class Values:
+    """The values at the top level of a root file. start, end: as given; the others as in conf/base/values.yaml."""
+
+    timeframe: str
+    symbols: list[str] | None
+    start: int | str | None
+    end: int | str | None
+    limit: Rows | None
+    window: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"unit": "bars"})]
+    initial_capital: Quote
+    equity: Quote | None
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    outputs: str
+    report: Literal["text", "json"]
+    plugins: str | list[str] | None = None
+    timeframes: list[str] | None = None
+    since_days: Annotated[int, Field(ge=1, le=20_000, json_schema_extra={"unit": "days"})] | None = None
+    on: Literal["conf", "stored"] = "conf"
+
+
+@checked(frozen=True, config=FORBID)
+class Contract:
+    """conf/symbol: see core.types.Instrument."""
+
+    symbol: str
+    lot: Positive
+    tick: Positive
+    contract_size: Positive
+    max_leverage: Annotated[float, Field(ge=1, le=125, allow_inf_nan=False)]
+    as_of: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+
+    def instrument(self) -> Instrument:
+        """As the engine takes it."""
+        return Instrument(self.symbol, self.lot, self.tick, self.contract_size, self.max_leverage, self.as_of)
+
+
+@checked(frozen=True, config=FORBID)
+class TraderChoice:
+    """conf/trader. id: a slug."""
+
+    id: Annotated[str, AfterValidator(slug)]
+
+
+@checked(frozen=True, config=FORBID)
+class ExecutorChoice:
+    """conf/executor. kind: where orders go."""
+
+    kind: Literal["simulated"]
+
+
+@checked(frozen=True, config=FORBID)
+class Database:
+    """conf/database. url: SQLAlchemy's form."""
+
+    url: Annotated[str, Field(pattern=r"^[A-Za-z][\w+]*://")] = field(repr=False)
+
+
+@checked(frozen=True, config=FORBID)
+class Schedule:
+    """conf/schedule: when the jobs of a bar are done; offsets are wall seconds after a bar's close."""
+
+    catch_up_days: Days
+    interval_s: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
+    trade: bool
+    sync: bool
+    ingest_offset_s: Seconds
+    trade_offset_s: Seconds
+    sync_offset_s: Seconds
+
+
+@checked(frozen=True, config=FORBID)
+class Monitor:
+    """conf/monitor: API and page. port 0 picks a free one; write: the API may change things."""
+
+    host: str
+    port: Annotated[int, Field(ge=0, le=65_535)]
+    refresh_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
+    write: bool
+
+
+@checked(frozen=True, config=FORBID)
+class Arena:
+    """conf/arena. traders: names of files in conf/trader."""
+
+    traders: Annotated[list[str], Field(min_length=1)]
+
+
+@checked(frozen=True, config=FORBID)
+class DataAction:
+    """What `data` does."""
+
+    action: Literal["stats", "gaps", "repair", "check"]
+
+
+@checked(frozen=True, config=FORBID)
+class DatabaseAction:
+    """What `db` does. table: of browse."""
+
+    action: Literal["upgrade", "browse"]
+    table: str | None
+
+
+@checked(frozen=True, config=FORBID)
+class Loop:
+    """How long `loop` goes on. cycles: None until interrupted."""
+
+    cycles: Annotated[int, Field(ge=1, le=1_000_000_000)] | None
+
+
+Action = DataAction | DatabaseAction | Loop
+
+
+class NamedDecider(Decider, Protocol):
+    """A decider that says what it is called."""
+
+    @property
+    def name(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeChoice:
+    """A source of market data that was chosen.
+
+    Attributes:
+        name: under which its rows are stored. kind: file, okx, synthetic. params: its other settings.
+        component: the class that `source` makes.
+    """
+
+    name: str
+    kind: str
+    params: Mapping[str, Any]
+    component: type = field(repr=False)
+
+    def source(self, clock: Clock) -> MarketSource:
+        """The source itself; nothing is read or connected before it is asked."""
+        made: MarketSource = self.component(name=self.name, **self.params, clock=clock)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a command is told; built whole before the first I/O.
+
+    Attributes:
+        symbols: at least one. exchange: None where none was chosen (a reader then takes the only source that holds the symbol).
+        strategies: the enabled ones by name. traders: of an arena, each a whole Settings; empty without one.
+        equity: quote currency that sizes positions, None for the account's own. initial_capital: quote currency.
+        start_ms, end_ms: ms UTC, end exclusive; None for open. limit: bars. window: bars, 0 for all history.
+        since_days: how far back a first import goes. timeframes: of candles to store, empty for none named.
+        action: what data, db or loop are to do. on: where `strategies` looks.
+        resolved: the whole configuration as a plain dict, secrets masked. config_hash: SHA-256 of what shapes the trader's decisions.
+    """
+
+    command: str
+    symbols: tuple[Instrument, ...]
+    timeframe: str
+    exchange: ExchangeChoice | None
+    strategies: Mapping[str, Strategy]
+    decider: NamedDecider
+    rules: tuple[RiskRule, ...]
+    regime: RegimeModel
+    costs: Costs
+    executor: ExecutorChoice
+    trader: str
+    traders: tuple[Settings, ...]
+    initial_capital: float
+    equity: float | None
+    database_url: str = field(repr=False)
+    outputs: Path
+    start_ms: int | None
+    end_ms: int | None
+    limit: int | None
+    window: int
+    seed: int
+    report: str
+    schedule: Schedule
+    monitor: Monitor
+    timeframes: tuple[str, ...]
+    since_days: int | None
+    on: str
+    plugins: tuple[Path, ...]
+    action: Action | None
+    resolved: Mapping[str, Any] = field(repr=False)
+    overrides: tuple[str, ...]
+    config_hash: str
+
+    @property
+    def source(self) -> str | None:
+        """Name of the source to read; None for the only one that holds the symbol."""
+        return self.exchange.name if self.exchange else None
+
+    @property
+    def catch_up_days(self) -> int:
+        """Days before now at which a new paper trader starts."""
+        return self.schedule.catch_up_days
