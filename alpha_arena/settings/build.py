@@ -46,19 +46,6 @@ SOURCES = {
 # what shapes a trader's decisions
 TRADED = ("symbols", "timeframe", "strategies", "decision", "regime", "risk", "costs", "executor")
 HASHED = (*TRADED, "trader", "initial_capital", "equity", "window")
-    "symbols",
-    "timeframe",
-    "strategies",
-    "decision",
-    "regime",
-    "risk",
-    "costs",
-    "executor",
-    "trader",
-    "initial_capital",
-    "equity",
-    "window",
-]
 
 
 class Never:
