@@ -2,7 +2,8 @@
 
 Smoothing is seeded as Wilder's book and TA-Lib seed it, standard deviations have ddof 0. They are computed here and held to TA-Lib by a
 test, because TA-Lib's results depend on a process-wide setting (its unstable period), its RSI reads 0 instead of "undefined" after a NaN
-and in a market that stands still, and its running sums leave noise where a window is constant. A missing value restarts what is smoothed.
+and in a market that has not moved, and its running sums leave noise where a window is constant. A missing value restarts what is
+smoothed.
 """
 
 from __future__ import annotations

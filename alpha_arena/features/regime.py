@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import Market
 from alpha_arena.core.timeframes import UNIT_MS
-from alpha_arena.core.types import REGIMES, Floats, Regimes
+from alpha_arena.core.types import REGIMES, Regimes
 from alpha_arena.features.compiled import compiled
 from alpha_arena.features.indicators import (
     adx,
@@ -141,7 +141,7 @@ class RegimeClassifier:
         strong = (reading.adx > self.adx_threshold + self.adx_margin) & (reading.efficiency > self.strong_efficiency)
         weak = (reading.adx > self.adx_threshold - self.adx_margin) & (reading.efficiency > self.weak_efficiency)
         rules = {
-            UNKNOWN: ~known(reading.adx, reading.bb_width, reading.atr_percentile, reading.efficiency),
+            UNKNOWN: ~np.isfinite(reading.adx + reading.bb_width + reading.atr_percentile + reading.efficiency),
             BREAKOUT: breaks_out,
             HIGH_VOLATILITY: reading.atr_percentile > self.high_percentile,
             LOW_VOLATILITY: (reading.atr_percentile < self.low_percentile) & narrow,
@@ -150,9 +150,3 @@ class RegimeClassifier:
             RANGE: narrow,
         }
         return np.select(list(rules.values()), list(rules), HIGH_VOLATILITY).astype(np.int8)
-
-
-def known(*values: Floats) -> Bools:
-    """Rows in which all are finite."""
-    finite: Bools = np.isfinite(np.stack(values)).all(axis=0)
-    return finite
