@@ -105,7 +105,8 @@ class Runner:
         self.undecided = undecided
         self.wall = wall
         self.pause = pause
-        self.heard_s = wall()
+        # a server that has never answered need not be waited for
+        self.heard_s = float("-inf")
         self.known_epoch: int | None = None
         self.recover = True
         self.alerted = -1

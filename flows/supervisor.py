@@ -20,12 +20,17 @@ SOON_S = 0.2
 FIRST_WAIT_S = 0.5
 LOOK_S = 0.1
 ILL_LOOK_S = 1.0
+BEFORE_STOP_S = 2.0
 
 Log = Callable[[str, str], None]
 
 
 async def _at_once(pid: int) -> bool:
     return True
+
+
+async def _nothing() -> None:
+    return
 
 
 def _healthy(pid: int) -> str:
@@ -140,9 +145,11 @@ class Supervisor:
 
     Args:
         log: called with a child's name and one line of what it wrote, or of what happened to it ("up" is the supervisor).
+        before_stop: awaited between the first interrupt and the first SIGTERM, for at most two seconds.
     """
 
-    def __init__(self, children: Sequence[Child], log: Log) -> None:
+    def __init__(self, children: Sequence[Child], log: Log, before_stop: Callable[[], Awaitable[None]] = _nothing) -> None:
+        self.before_stop = before_stop
         self.children = {child.name: child for child in children}
         self.log = log
         self.stopping = asyncio.Event()
@@ -236,6 +243,8 @@ class Supervisor:
         return since
 
     async def _stop(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.before_stop(), BEFORE_STOP_S)
         children = sorted(self.children.values(), key=lambda child: child.stop_order)
         for _, together in groupby(children, key=lambda child: child.stop_order):
             await asyncio.gather(*map(self._stop_one, together))

@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,33 @@ def _replace(path: Path, value: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
+class Turn:
+    """Lets one through at a time; of those that wait, the lowest rank is next."""
+
+    def __init__(self) -> None:
+        self.free = threading.Condition()
+        self.waiting: list[int] = []
+        self._taken = False
+
+    @contextmanager
+    def of(self, rank: int) -> Iterator[None]:
+        """Wait for the turn, and give it back."""
+        with self.free:
+            self.waiting.append(rank)
+            self.free.notify_all()
+            self.free.wait_for(lambda: not self._taken and min(self.waiting) == rank)
+            self.waiting.remove(rank)
+            self._taken = True
+        try:
+            yield
+        finally:
+            with self.free:
+                self._taken = False
+                self.free.notify_all()
+
+
 class Work:
-    """Does jobs, one at a time, in the thread that asks.
+    """Does jobs in the thread that asks, those of a bar one at a time and in their order.
 
     Args:
         timetable: the clock as it is now; read each time.
@@ -131,7 +157,7 @@ class Work:
         self._paused_path = folder / "paused.json"
         self.paused = set(_stored(self._paused_path).get("names", ()))
         self._busy: tuple[str, float] = ("", 0.0)
-        self._turn = threading.Lock()
+        self._turn = Turn()
 
     @property
     def scheduled(self) -> list[Job]:
@@ -165,10 +191,10 @@ class Work:
         Raises:
             GaveUp: it has been begun for this bar too often.
         """
-        with self._turn:
-            job = self.jobs[name]
-            if job.offset_s is None:
-                return self._busied(job, overrides)
+        job = self.jobs[name]
+        if job.offset_s is None:
+            return job.body(overrides)
+        with self._turn.of(self.scheduled.index(job)):
             close = self.timetable().newest_close(self.wall())
             self._count(name, close)
             try:

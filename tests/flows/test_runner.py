@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from alpha_arena.core.errors import ConfigError
 from flows.runner import Run, Runner, newest_of_each
 from flows.timetable import Timetable, check_pace
-from flows.work import GaveUp, Job, Work
+from flows.work import GaveUp, Job, Turn, Work
 
 HOUR_MS = 3_600_000
 START_S = 1_000_000_000.0
@@ -109,7 +110,7 @@ class Scene:
     def flow(self, name: str) -> Callable[[], Coroutine[Any, Any, bool]]:
         async def run() -> bool:
             try:
-                await asyncio.to_thread(self.work, name, ["symbol=btc"])
+                self.work(name, ["symbol=btc"])
             except (OSError, GaveUp):
                 return False
             return True
@@ -150,8 +151,10 @@ def play(work: Coroutine[Any, Any, None]) -> None:
 
 def test_while_the_server_is_silent_each_bar_is_done_once_and_in_order(scene: Scene) -> None:
     """D29: trading does not depend on Prefect."""
+    scene.decided = scene.close()
+    play(scene.ticks())
     scene.server.there = False
-    play(scene.ticks(3))
+    play(scene.ticks(2))
     assert scene.done == [], "four seconds of silence come first"
     play(scene.ticks(80))
     first = 500_000 * HOUR_MS
@@ -343,6 +346,22 @@ def test_the_sign_of_life_names_the_process_and_what_it_is_busy_with(scene: Scen
     assert seen == [(os.getpid(), "trade")]
     assert after
     assert after.job == ""
+
+
+def test_of_those_that_wait_the_first_of_a_bar_goes_first() -> None:
+    turn = Turn()
+    order: list[int] = []
+
+    def go(rank: int) -> None:
+        with turn.of(rank):
+            order.append(rank)
+
+    with ThreadPoolExecutor(3) as pool, turn.of(9):
+        for rank in (2, 0, 1):
+            pool.submit(go, rank)
+        with turn.free:
+            assert turn.free.wait_for(lambda: len(turn.waiting) == 3, 10.0)
+    assert order == [0, 1, 2]
 
 
 def test_wall_and_simulated_time_undo_each_other() -> None:

@@ -1,0 +1,152 @@
+"""What `up` starts, where, and how it is known to be ready or hung."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alpha_arena.core.errors import ConfigError
+from flows.supervisor import Child
+from flows.work import Pulse
+
+STALE_BEAT_S = 30.0
+BUSY_S = 600.0
+PREFECT_DAYS = 3
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `up` starts.
+
+    Attributes:
+        folder: where the lock, the log, the runner's state and Prefect's database lie.
+        overrides: of the command, handed on to the runner and the page.
+        host, port: of the page. prefect_port: of Prefect's server and its own page, on loopback.
+    """
+
+    folder: Path
+    overrides: tuple[str, ...]
+    host: str
+    port: int
+    prefect_port: int
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds the page."""
+        return f"http://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"
+
+    @property
+    def prefect_url(self) -> str:
+        """Where Prefect's API is."""
+        return f"http://{LOOPBACK}:{self.prefect_port}/api"
+
+
+def free_port(host: str, port: int, key: str) -> int:
+    """The port itself, or any free one for 0.
+
+    Raises:
+        ConfigError: something else listens there; `key` is what to override.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(f"{key}={port} cannot be used on {host} ({error.strerror}); choose another, or 0 for any free one") from error
+        return int(probe.getsockname()[1])
+
+
+def environment(plan: Plan, base: Mapping[str, str]) -> dict[str, str]:
+    """The children's environment: no telemetry, Prefect's files beside ours, every client at our server, nothing through a proxy."""
+    seconds = str(PREFECT_DAYS * 86_400)
+    return {
+        **base,
+        "PREFECT_HOME": str((plan.folder / "prefect").resolve()),
+        "PREFECT_API_URL": plan.prefect_url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "alpha_arena",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": seconds,
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": seconds,
+        "DO_NOT_TRACK": "1",
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "NO_PROXY": ",".join(filter(None, [base.get("NO_PROXY", ""), LOOPBACK, "localhost"])),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def answers_at(host: str, port: int, path: str) -> Callable[[int], Awaitable[bool]]:
+    """Readiness of a server: its health path says 200."""
+
+    def ask() -> bool:
+        link = http.client.HTTPConnection(host, port, timeout=2.0)
+        try:
+            link.request("GET", path)
+            return link.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            link.close()
+
+    async def ready(pid: int) -> bool:
+        return await asyncio.to_thread(ask)
+
+    return ready
+
+
+def alive(pulse: Pulse, wall: Callable[[], float] = time.time) -> Callable[[int], Awaitable[bool]]:
+    """Readiness of the runner: a fresh sign of life that carries its pid."""
+
+    async def ready(pid: int) -> bool:
+        beat = pulse.read()
+        return beat is not None and beat.pid == pid and wall() - beat.at_s < STALE_BEAT_S
+
+    return ready
+
+
+def hung(pulse: Pulse, wall: Callable[[], float] = time.time) -> Callable[[int], str]:
+    """Why the runner must be killed: no sign of life, or one job for too long; empty while it is well."""
+
+    def reason(pid: int) -> str:
+        beat, now = pulse.read(), wall()
+        if beat is None or beat.pid != pid or now - beat.at_s > STALE_BEAT_S:
+            return f"no sign of life for {STALE_BEAT_S:g} s"
+        return f"busy with {beat.job} for more than {BUSY_S:g} s" if beat.job and now - beat.since_s > BUSY_S else ""
+
+    return reason
+
+
+def for_page(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Those overrides of `up` that `serve` knows too."""
+    return tuple(text for text in overrides if text.lstrip("+").partition("=")[0] not in ("timeframes", "since_days"))
+
+
+def children_of(plan: Plan, opened: Callable[[], None]) -> list[Child]:
+    """Prefect, runner and page; nothing waits for Prefect.
+
+    Args:
+        opened: called when the page answers for the first time.
+    """
+    env = environment(plan, os.environ)
+    pulse = Pulse(plan.folder / "runner.json")
+    page = answers_at(LOOPBACK if plan.host == "0.0.0.0" else plan.host, plan.port, "/healthz")
+
+    async def page_ready(pid: int) -> bool:
+        if ready := await page(pid):
+            opened()
+        return ready
+
+    serve = (*for_page(plan.overrides), f"monitor.host={plan.host}", f"monitor.port={plan.port}")
+    prefect = ("server", "start", "--host", LOOPBACK, "--port", str(plan.prefect_port))
+    return [
+        Child("runner", "flows.runner_process", plan.overrides, env, alive(pulse), hung(pulse), stop_s=6.0, longest_wait_s=4.0),
+        Child("page", "alpha_arena.cli", ("serve", *serve), env, page_ready),
+        Child("prefect", "prefect", prefect, env, answers_at(LOOPBACK, plan.prefect_port, "/api/health"), stop_order=1),
+    ]

@@ -1,0 +1,64 @@
+"""The runner as a process: `python -m flows.runner_process OVERRIDES...`, started and stopped by `up`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from flows.bodies import Bench
+from flows.runner import Runner
+from flows.work import Work
+
+Stopping = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def main(overrides: Sequence[str]) -> None:
+    """Work until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    with Bench.of("up", overrides) as bench:
+        work = Work(bench.jobs(), bench.timetable, bench.folder, bench.alert)
+        in_second_thread(lambda stop: _run(bench, work, stop))
+
+
+async def _run(bench: Bench, work: Work, stop: asyncio.Event) -> None:
+    # takes seconds, and nothing before this needs it
+    from flows.prefect_server import PrefectServer, flow_of
+
+    work.beat()
+    flows = {job.name: flow_of(job.name, _asks(work, job.name), _named(bench, job.name)) for job in work.jobs.values()}
+    async with PrefectServer(flows, bench.overrides) as server:
+        await Runner(work, server, bench.overrides, bench.undecided).run(stop)
+
+
+def _asks(work: Work, name: str) -> Callable[[list[str]], Any]:
+    return lambda overrides: work(name, overrides)
+
+
+def _named(bench: Bench, name: str) -> Callable[[], str]:
+    return lambda: bench.run_name(name)
+
+
+def in_second_thread(work: Stopping) -> None:
+    """Run an event loop beside the main thread, which takes signals only: Prefect would put handlers of its own in the main thread."""
+    begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def go() -> None:
+        stop = asyncio.Event()
+        begun.set_result((asyncio.get_running_loop(), stop))
+        await work(stop)
+
+    with ThreadPoolExecutor(1, "loop") as pool:
+        ended = pool.submit(lambda: asyncio.run(go()))
+        loop, stop = begun.result()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        ended.result()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,105 @@
+"""How the clock row moves: started, beaten once a second, stopped (specs: operations §6). All times are ms since the epoch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from alpha_arena.data.clock import ClockRow, read_clock, write_clock
+from alpha_arena.data.service import DataService
+from flows.timetable import Timetable
+
+RUNNING = "running"
+STOPPED = "stopped"
+BEAT_MS = 1_000
+SUSPENDED_MS = 5_000
+
+
+def timetable_of(row: ClockRow, bar_ms: int) -> Timetable:
+    """The bars of a clock."""
+    return Timetable(bar_ms, row.wall0, row.sim0, row.speed, row.epoch)
+
+
+def sim_at(row: ClockRow, wall_ms: float) -> int:
+    """Simulated time at a wall time."""
+    return int(row.sim0 + (wall_ms - row.wall0) * row.speed) if row.mode == RUNNING else int(row.sim0)
+
+
+def started(row: ClockRow | None, wall_ms: int, speed: float, follows_wall: bool) -> ClockRow:
+    """The clock as `up` starts it.
+
+    It goes on where it stopped. One that still says running belonged to a process that was killed: it goes on a beat after its
+    last sign of life, since the time between is nobody's, and nothing can have been stamped later.
+
+    Args:
+        row: as stored, None the first time. follows_wall: a real market's clock is the wall's, whatever was stored.
+    """
+    if row is None or follows_wall:
+        return ClockRow(RUNNING, wall_ms, wall_ms, speed, wall_ms, row.epoch + 1 if row else 0)
+    sim = sim_at(row, min(row.beat + BEAT_MS, wall_ms))
+    return ClockRow(RUNNING, wall_ms, sim, speed, wall_ms, row.epoch + 1)
+
+
+def beaten(row: ClockRow, wall_ms: int, follows_wall: bool) -> ClockRow:
+    """The clock after another sign of life.
+
+    A jump of the wall's time (the machine slept, or was set) is taken out of a simulated clock, under a new epoch.
+    """
+    gap_ms = wall_ms - row.beat
+    if follows_wall or abs(gap_ms) <= SUSPENDED_MS:
+        return replace(row, beat=wall_ms)
+    return replace(row, wall0=row.wall0 + gap_ms, beat=wall_ms, epoch=row.epoch + 1)
+
+
+def stopped(row: ClockRow, wall_ms: int) -> ClockRow:
+    """The clock as `up` leaves it."""
+    return replace(row, mode=STOPPED, wall0=wall_ms, sim0=sim_at(row, wall_ms), beat=wall_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a market's time goes: simulated seconds a wall second; whether it is the wall's own (a real market)."""
+
+    speed: float
+    follows_wall: bool
+
+
+class Timekeeper:
+    """Writes the clock row while `up` runs.
+
+    Args:
+        wall: wall time, ms since the epoch.
+    """
+
+    def __init__(self, service: DataService, pace: Pace, wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self.service = service
+        self.pace = pace
+        self.wall = wall
+        self._turn = threading.Lock()
+
+    def start(self) -> None:
+        """Go on where the clock rests."""
+        with self._turn:
+            write_clock(self.service, started(read_clock(self.service), self.wall(), self.pace.speed, self.pace.follows_wall))
+
+    def beat(self) -> None:
+        """Give a sign of life; does nothing once stopped."""
+        with self._turn:
+            row = read_clock(self.service)
+            if row and row.mode == RUNNING:
+                write_clock(self.service, beaten(row, self.wall(), self.pace.follows_wall))
+
+    def stop(self) -> None:
+        """Let the clock rest; a second call changes nothing."""
+        with self._turn:
+            row = read_clock(self.service)
+            if row and row.mode == RUNNING:
+                write_clock(self.service, stopped(row, self.wall()))
+
+    def shown(self) -> str:
+        """The market's time to the second, for people."""
+        row = read_clock(self.service)
+        return datetime.fromtimestamp(sim_at(row, self.wall()) / 1000, UTC).isoformat(" ", "seconds") if row else "unknown"

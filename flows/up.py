@@ -1,0 +1,130 @@
+"""Everything on this machine with one command: migrated database, clock, Prefect, runner and page, kept running until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from alpha_arena.core.errors import AlphaArenaError
+from alpha_arena.core.timeframes import timeframe_ms
+from alpha_arena.data.service import DataService
+from alpha_arena.settings import Settings
+from flows.children import Plan, children_of, free_port
+from flows.lock import only_one
+from flows.market import folder_of, pace_of
+from flows.supervisor import Child, Supervisor
+from flows.timekeeper import Timekeeper
+from flows.timetable import check_pace
+
+LOG_BYTES = 10_000_000
+LOG_FILES = 3
+
+
+def main(settings: Settings) -> int:
+    """Run everything until Ctrl-C; 0 after a clean stop.
+
+    The first line on stdout is the page's address, once it answers.
+
+    Raises:
+        ConfigError: another `up` runs here, a port is taken, or bars would close faster than every 30 s.
+        StoreError: the database cannot be migrated or written.
+    """
+    folder = folder_of(settings)
+    pace = pace_of(settings)
+    check_pace(settings.timeframe, timeframe_ms(settings.timeframe), pace.speed)
+    with only_one(folder / "up.lock"):
+        monitor = settings.monitor
+        port = free_port(monitor.host, monitor.port, "monitor.port")
+        plan = Plan(folder, tuple(settings.overrides), monitor.host, port, free_port("127.0.0.1", 0, "the port of Prefect"))
+        service = DataService(settings.database_url)
+        try:
+            service.upgrade()
+            return keep(plan, Timekeeper(service, pace))
+        finally:
+            service.close()
+
+
+def keep(plan: Plan, keeper: Timekeeper) -> int:
+    """Start the clock and the children; 0 once all have stopped."""
+    log = Journal(plan.folder)
+    try:
+        keeper.start()
+        log("up", f"the market's clock is at {keeper.shown()}; Prefect's page will be {plan.prefect_url.removesuffix('/api')}")
+        asyncio.run(supervise(children_of(plan, Once(lambda: announce(plan))), log, keeper))
+        log("up", f"stopped; the market's clock rests at {keeper.shown()}")
+    finally:
+        keeper.stop()
+        log.close()
+    return 0
+
+
+def announce(plan: Plan) -> None:
+    """Print the page's address for whoever started us."""
+    sys.stdout.write(f"{plan.address}\n")
+    sys.stdout.flush()
+
+
+class Once:
+    """Calls a function the first time only."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.calls = [call]
+
+    def __call__(self) -> None:
+        """Call it, if that has not been done."""
+        while self.calls:
+            self.calls.pop()()
+
+
+class Journal:
+    """What every process says: all of it in one file with its name before it, the runner's and the supervisor's on stderr too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.handler = RotatingFileHandler(folder / "up.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+        self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+
+    def __call__(self, name: str, line: str) -> None:
+        """Note one line."""
+        self.handler.handle(logging.LogRecord(name, logging.INFO, "", 0, "%-8s %s", (name, line), None))
+        if name in ("up", "runner"):
+            sys.stderr.write(f"{name:8} {line}\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self.handler.close()
+
+
+def handle_signals(interrupt: Callable[[], None]) -> None:
+    """Have Ctrl-C, a termination and a closed terminal call `interrupt` in the running loop, even if inherited as ignored."""
+    loop = asyncio.get_running_loop()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if number := getattr(signal, name, None):
+            try:
+                loop.add_signal_handler(number, interrupt)
+            except NotImplementedError:
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupt))
+
+
+async def supervise(children: Sequence[Child], log: Journal, keeper: Timekeeper) -> None:
+    """Keep the children and beat the clock until a signal; then freeze the clock and stop them."""
+    supervisor = Supervisor(children, log, lambda: asyncio.to_thread(keeper.stop))
+    handle_signals(supervisor.interrupt)
+    beating = asyncio.create_task(_beat(keeper, log))
+    try:
+        await supervisor.run()
+    finally:
+        beating.cancel()
+
+
+async def _beat(keeper: Timekeeper, log: Journal) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        try:
+            await asyncio.to_thread(keeper.beat)
+        except AlphaArenaError as error:
+            log("up", f"the clock could not be written: {error}")
