@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -76,9 +75,8 @@ class Levels:
             return
         first, last = self.model.epoch_day + known, self.model.epoch_day + days
         batches = [(day, min(day + BATCH_DAYS, last)) for day in range(first, last, BATCH_DAYS)]
-        with ThreadPoolExecutor(min(len(batches), os.cpu_count() or 1)) as pool:
-            parts = pool.map(lambda batch: day_sums(self.model, self.contract, self.seed, *batch), batches)
-            self._sums = np.concatenate([self._sums, *parts])
+        parts = [day_sums(self.model, self.contract, self.seed, *batch) for batch in batches]
+        self._sums = np.concatenate([self._sums, *parts])
         self._walk()
         if self._file and days - known >= STORED_DAYS:
             save(self._file, self._sums)
