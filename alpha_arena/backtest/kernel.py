@@ -1,0 +1,216 @@
+"""The vectorised backtest: one symbol's history simulated at once, by the rules of specs: simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpha_arena.backtest.columns import Bars, Log, Path, Rules, Settlements, Trips, Wishes
+from alpha_arena.backtest.jit import run
+from alpha_arena.backtest.trips import round_trips
+from alpha_arena.core.costs import Costs
+from alpha_arena.core.errors import ConfigError, DataError
+from alpha_arena.core.funding import complete
+from alpha_arena.core.market import Market
+from alpha_arena.core.types import Candles, Floats, Funding, Instrument, Ints, Signals, frozen_array
+
+REASONS = ("", "signal", "stop", "take", "liquidation")
+SCORE_CAPITAL = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fills:
+    """Executions in the order in which they happened.
+
+    Attributes:
+        row: bar, counted from the first simulated one. quantity: signed, base currency. price, fee: quote currency.
+        reason: index into REASONS.
+    """
+
+    row: Ints
+    quantity: Floats
+    price: Floats
+    fee: Floats
+    reason: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """Closed round trips in the order of their exits (specs: simulation, "What a run leaves").
+
+    Attributes:
+        entry_row, exit_row: bars of the first and the last fill. side: +1 long, -1 short. quantity: the largest held, base currency.
+        entry_price: average; exit_price: volume-weighted over the closing fills.
+        fees, funding: quote currency, positive when paid. pnl: net of both. return_: pnl / equity at the close that decided the entry.
+        reason: of the last fill, index into REASONS.
+    """
+
+    entry_row: Ints
+    exit_row: Ints
+    side: Ints
+    quantity: Floats
+    entry_price: Floats
+    exit_price: Floats
+    fees: Floats
+    funding: Floats
+    pnl: Floats
+    return_: Floats
+    reason: Ints
+
+    def __len__(self) -> int:
+        return int(self.side.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What the kernel leaves, one element a simulated bar (T of them); quote currency unless said otherwise.
+
+    Attributes:
+        equity, quantity: at the bar's close; quantity signed, base currency.
+        exposure: signed notional / equity at the close, 0 while flat.
+        funding: paid at the bar's open and inside it, positive when paid.
+        funding_assumed: payments whose rate was not known.
+        open_trade: the round trip that is still open (pnl: realised so far, its costs in; exit_row and reason 0), no or one element.
+    """
+
+    ts: Ints
+    equity: Floats
+    quantity: Floats
+    exposure: Floats
+    funding: Floats
+    fills: Fills
+    trades: Trades
+    open_trade: Trades
+    funding_assumed: int
+
+
+def simulate(
+    market: Market,
+    signals: Signals,
+    costs: Costs,
+    instrument: Instrument,
+    leverage: float,
+    initial_capital: float,
+    start: int = 0,
+    *,
+    mark: Candles | None = None,
+    forced: NDArray[np.bool_] | None = None,
+) -> Simulation:
+    """Trade the signals from a flat account on rows `start` and later.
+
+    Args:
+        signals: after the decider and the risk rules, one row for each of the market's.
+        leverage: notional / margin of the positions.
+        initial_capital: quote currency.
+        mark: bars of the mark price, which then decide on liquidation; one row for each of the market's.
+        forced: rows at which a risk rule demands the reduction, so that thresholds do not apply.
+
+    Raises:
+        ConfigError: leverage, capital or start are out of range.
+        DataError: rows do not match, or an exposure is not a finite number.
+    """
+    _check(market, signals, leverage, initial_capital, start, mark)
+    bars, rules = _bars(market, mark, start), _rules(costs, instrument, leverage, market.bar_ms)
+    wishes = _wishes(signals, np.zeros(len(market), np.bool_) if forced is None else forced, start)
+    path, log = run(bars, wishes, _settlements(market), rules, float(initial_capital))
+    return _simulation(bars, path, log, rules, initial_capital)
+
+
+def equity_curve(
+    market: Market, signals: Signals, costs: Costs, instrument: Instrument, leverage: float, capital: float = SCORE_CAPITAL
+) -> Floats:
+    """Equity of the signals traded alone, as a multiple of the initial capital; row t depends on rows up to t only; shape [T].
+
+    Args:
+        capital: quote currency; large by default, so that whole lots and the smallest order do not weigh.
+    """
+    return simulate(market, signals, costs, instrument, leverage, capital).equity / capital
+
+
+def _check(market: Market, signals: Signals, leverage: float, capital: float, start: int, mark: Candles | None) -> None:
+    if not (np.isfinite(leverage) and leverage > 0):
+        raise ConfigError(f"leverage {leverage} must be a positive number")
+    if not (np.isfinite(capital) and capital > 0):
+        raise ConfigError(f"initial_capital {capital} must be a positive number of quote currency")
+    if not 0 <= start <= len(market):
+        raise ConfigError(f"start {start} is not a row of the {len(market)} bars")
+    rows = signals.exposure.size
+    if rows != len(market) or (mark is not None and len(mark) != len(market)):
+        raise DataError(f"{len(market)} bars, {rows} signals and {'no' if mark is None else len(mark)} mark bars do not match row by row")
+    if not np.isfinite(signals.exposure).all():
+        raise DataError(f"exposure of row {int(np.argmin(np.isfinite(signals.exposure)))} is not a finite number; 0 means flat")
+
+
+def _floats(values: NDArray[np.generic], start: int = 0) -> Floats:
+    """From row `start` on, contiguous and read-only: one type of array, so that the loop is compiled once."""
+    return cast(Floats, frozen_array(np.ascontiguousarray(values[start:], np.float64)))
+
+
+def _ints(values: NDArray[np.generic], start: int = 0) -> Ints:
+    return cast(Ints, frozen_array(np.ascontiguousarray(values[start:], np.int64)))
+
+
+def _flags(values: NDArray[np.generic], start: int = 0) -> NDArray[np.bool_]:
+    return cast(NDArray[np.bool_], frozen_array(np.ascontiguousarray(values[start:], np.bool_)))
+
+
+def _bars(market: Market, mark: Candles | None, start: int) -> Bars:
+    marked = mark or market.candles
+    open_, high, low, close = (_floats(price, start) for price in (market.open, market.high, market.low, market.close))
+    mark_open, mark_high, mark_low = (_floats(price, start) for price in (marked.open, marked.high, marked.low))
+    return Bars(_ints(market.ts, start), open_, high, low, close, mark_open, mark_high, mark_low)
+
+
+def _wishes(signals: Signals, forced: NDArray[np.bool_], start: int) -> Wishes:
+    exposure, stop, take = (_floats(values, start) for values in (signals.exposure, signals.stop, signals.take))
+    return Wishes(exposure, stop, take, _flags(forced, start))
+
+
+def _rules(costs: Costs, instrument: Instrument, leverage: float, bar_ms: int) -> Rules:
+    named = {item.name: getattr(costs, item.name) for item in fields(costs) if item.name in Rules._fields}
+    money = {name: float(value) for name, value in named.items() if name != "rearm_bars"}
+    return Rules(**money, lot=float(instrument.lot), leverage=float(leverage), rearm_bars=int(costs.rearm_bars), bar_ms=int(bar_ms))
+
+
+def _settlements(market: Market) -> Settlements:
+    end = int(market.ts[-1]) + market.bar_ms - 1 if len(market) else 0
+    known = complete(Funding(market.funding_ts, market.funding_rate), end)
+    return Settlements(_ints(known.ts), _floats(known.rate), _flags(known.assumed))
+
+
+def _simulation(bars: Bars, path: Path, log: Log, rules: Rules, capital: float) -> Simulation:
+    quantity = _floats(path.lots * rules.lot)
+    paid = path.paid_open + path.paid_inside
+    upto = np.cumsum(paid)
+    trips, closed = round_trips(log, upto - path.paid_inside, float(upto[-1]) if upto.size else 0.0, rules.lot)
+    ends = closed + int(path.lots[-1:].any())
+    before = np.concatenate([[capital], path.equity])
+    done, still = (_trades(trips, which, before, rules.lot) for which in (slice(0, closed), slice(closed, ends)))
+    exposure = np.divide(quantity * bars.close, path.equity, out=np.zeros_like(quantity), where=(path.lots != 0) & (path.equity != 0))
+    return Simulation(bars.ts, path.equity, quantity, exposure, paid, _fills(log, rules.lot), done, still, int(path.assumed[0]))
+
+
+def _fills(log: Log, lot: float) -> Fills:
+    used = slice(0, int(log.used[0]))
+    return Fills(log.row[used], _floats(log.lots[used] * lot), log.price[used], log.fee[used], log.reason[used])
+
+
+def _trades(trips: Trips, which: slice, before: Floats, lot: float) -> Trades:
+    entry_row, gross, fees, funding = trips.entry_row[which], trips.gross[which], trips.fees[which], trips.funding[which]
+    pnl = gross - fees - funding
+    return Trades(
+        entry_row=entry_row,
+        exit_row=trips.exit_row[which],
+        side=trips.side[which],
+        quantity=_floats(trips.lots[which] * lot),
+        entry_price=trips.entry_price[which],
+        exit_price=trips.exit_price[which],
+        fees=fees,
+        funding=funding,
+        pnl=pnl,
+        return_=pnl / before[entry_row],
+        reason=trips.reason[which],
+    )
