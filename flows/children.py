@@ -65,7 +65,6 @@ def free_port(host: str, port: int, key: str) -> int:
 
 def environment(plan: Plan, base: Mapping[str, str]) -> dict[str, str]:
     """The children's environment: no telemetry, Prefect's files beside ours, every client at our server, nothing through a proxy."""
-    seconds = str(PREFECT_DAYS * 86_400)
     return {
         **base,
         "PREFECT_HOME": str((plan.folder / "prefect").resolve()),
@@ -73,8 +72,9 @@ def environment(plan: Plan, base: Mapping[str, str]) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "alpha_arena",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": seconds,
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": seconds,
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(PREFECT_DAYS * 86_400),
+        # Prefect reads this one as ISO 8601, the one above as seconds
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{PREFECT_DAYS}D",
         "DO_NOT_TRACK": "1",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "NO_PROXY": ",".join(filter(None, [base.get("NO_PROXY", ""), LOOPBACK, "localhost"])),
