@@ -56,7 +56,7 @@ class GridTrading:
     Source: grid trading as exchanges' bots offer it, with a band filter and a stop that most of those lack; in substance an averaging-down
     mean reversion (a short straddle on the range).
 
-    Earns small sums, often, in a range; gives back many of them at once when the range is left: its losses are rare and large.
+    Earns small sums, often, in a range; loses many of them at once when the range is left: its losses are rare and large.
 
     Attributes:
         lookback: 0: the grid held depends on all earlier bars.
