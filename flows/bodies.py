@@ -57,7 +57,10 @@ class Real:
         timeframes = list(settings.timeframes or dict.fromkeys(one.timeframe for one in everyone))
         source, now = settings.exchange.source(clock), clock.now_ms()
         days = settings.since_days or int(settings.exchange.params.get("history_days") or SINCE_DAYS)
-        return [report.as_dict() for report in ingest(service, source, symbols, timeframes, now - days * UNIT_MS["d"], now)]
+        reports = [report.as_dict() for report in ingest(service, source, symbols, timeframes, now - days * UNIT_MS["d"], now)]
+        for report in reports:
+            service.record_ingest(now, report)
+        return reports
 
     def trade(self, settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:
         """One cycle of every trader, the bars that it missed first."""
@@ -90,12 +93,14 @@ class Bench:
 
     Attributes:
         overrides: of the command, in the order given; another list of overrides is loaded when a job is asked for with it.
+        service: for the bodies, which run one at a time; side: for what is asked beside them, from other threads.
     """
 
     command: str
     overrides: list[str]
     settings: Settings
     service: DataService
+    side: DataService
     bodies: Bodies
 
     @classmethod
@@ -108,13 +113,14 @@ class Bench:
         settings = load(command, list(overrides))
         service = DataService(settings.database_url)
         service.check_schema()
-        return cls(command, list(overrides), settings, service, bodies or Real())
+        return cls(command, list(overrides), settings, service, DataService(settings.database_url), bodies or Real())
 
     def __enter__(self) -> Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.service.close()
+        self.side.close()
 
     @property
     def folder(self) -> Path:
@@ -136,7 +142,7 @@ class Bench:
 
     def timetable(self) -> Timetable:
         """The clock as it is now."""
-        row = read_clock(self.service)
+        row = read_clock(self.side)
         bar_ms = timeframe_ms(self.settings.timeframe)
         return timetable_of(row, bar_ms) if row else Timetable(bar_ms, 0.0, 0.0, 1.0)
 
@@ -170,7 +176,7 @@ class Bench:
         return any((self._decided(one) or -1) < bar_ts for one in everyone)
 
     def _decided(self, settings: Settings) -> int | None:
-        ledger = Ledger(self.service, settings.trader, settings.timeframe, settings.executor.kind)
+        ledger = Ledger(self.side, settings.trader, settings.timeframe, settings.executor.kind)
         return min((ledger.decided_ts(instrument.symbol) or -1 for instrument in settings.symbols), default=None)
 
     def alert(self, kind: str, message: str) -> None:
@@ -180,7 +186,7 @@ class Bench:
     def run_name(self, job: str) -> str:
         """What a run is called in Prefect's lists: job, symbols and the bar's close by the market's clock, e.g. trade-BTC-1114T23."""
         symbols = "-".join(instrument.symbol.partition("/")[0] for instrument in self.settings.symbols)
-        return f"{job}-{symbols}-{datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC):%m%dT%H}"
+        return f"{job}-{symbols}-{datetime.fromtimestamp(DatabaseClock(self.side).now_ms() / 1000, UTC):%m%dT%H}"
 
 
 def said(row: dict[str, Any]) -> str:

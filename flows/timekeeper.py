@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from alpha_arena.data.clock import ClockRow, read_clock, write_clock
+from alpha_arena.data.clock import ClockRow, read_clock, wall_ms, write_clock
 from alpha_arena.data.service import DataService
 from flows.timetable import Timetable
 
@@ -23,12 +22,7 @@ def timetable_of(row: ClockRow, bar_ms: int) -> Timetable:
     return Timetable(bar_ms, row.wall0, row.sim0, row.speed, row.epoch)
 
 
-def sim_at(row: ClockRow, wall_ms: float) -> int:
-    """Simulated time at a wall time."""
-    return int(row.sim0 + (wall_ms - row.wall0) * row.speed) if row.mode == RUNNING else int(row.sim0)
-
-
-def started(row: ClockRow | None, wall_ms: int, speed: float, follows_wall: bool) -> ClockRow:
+def started(row: ClockRow | None, now_ms: int, speed: float, follows_wall: bool) -> ClockRow:
     """The clock as `up` starts it.
 
     It goes on where it stopped. One that still says running belonged to a process that was killed: it goes on a beat after its
@@ -38,25 +32,25 @@ def started(row: ClockRow | None, wall_ms: int, speed: float, follows_wall: bool
         row: as stored, None the first time. follows_wall: a real market's clock is the wall's, whatever was stored.
     """
     if row is None or follows_wall:
-        return ClockRow(RUNNING, wall_ms, wall_ms, speed, wall_ms, row.epoch + 1 if row else 0)
-    sim = sim_at(row, min(row.beat + BEAT_MS, wall_ms))
-    return ClockRow(RUNNING, wall_ms, sim, speed, wall_ms, row.epoch + 1)
+        return ClockRow(RUNNING, now_ms, now_ms, speed, now_ms, row.epoch + 1 if row else 0)
+    sim = row.now_ms(max(row.beat, min(row.beat + BEAT_MS, now_ms)))
+    return ClockRow(RUNNING, now_ms, sim, speed, now_ms, row.epoch + 1)
 
 
-def beaten(row: ClockRow, wall_ms: int, follows_wall: bool) -> ClockRow:
+def beaten(row: ClockRow, now_ms: int, follows_wall: bool) -> ClockRow:
     """The clock after another sign of life.
 
     A jump of the wall's time (the machine slept, or was set) is taken out of a simulated clock, under a new epoch.
     """
-    gap_ms = wall_ms - row.beat
+    gap_ms = now_ms - row.beat
     if follows_wall or abs(gap_ms) <= SUSPENDED_MS:
-        return replace(row, beat=wall_ms)
-    return replace(row, wall0=row.wall0 + gap_ms, beat=wall_ms, epoch=row.epoch + 1)
+        return replace(row, beat=now_ms)
+    return replace(row, wall0=row.wall0 + gap_ms - BEAT_MS, beat=now_ms, epoch=row.epoch + 1)
 
 
-def stopped(row: ClockRow, wall_ms: int) -> ClockRow:
+def stopped(row: ClockRow, now_ms: int) -> ClockRow:
     """The clock as `up` leaves it."""
-    return replace(row, mode=STOPPED, wall0=wall_ms, sim0=sim_at(row, wall_ms), beat=wall_ms)
+    return replace(row, mode=STOPPED, wall0=now_ms, sim0=row.now_ms(now_ms), beat=now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ class Timekeeper:
         wall: wall time, ms since the epoch.
     """
 
-    def __init__(self, service: DataService, pace: Pace, wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+    def __init__(self, service: DataService, pace: Pace, wall: Callable[[], int] = wall_ms) -> None:
         self.service = service
         self.pace = pace
         self.wall = wall
@@ -102,4 +96,4 @@ class Timekeeper:
     def shown(self) -> str:
         """The market's time to the second, for people."""
         row = read_clock(self.service)
-        return datetime.fromtimestamp(sim_at(row, self.wall()) / 1000, UTC).isoformat(" ", "seconds") if row else "unknown"
+        return datetime.fromtimestamp(row.now_ms(self.wall()) / 1000, UTC).isoformat(" ", "seconds") if row else "unknown"

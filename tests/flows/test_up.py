@@ -1,0 +1,114 @@
+"""`up` as a user starts it: real processes, real Prefect, the synthetic market."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from alpha_arena.data.queries import decisions
+from alpha_arena.data.service import DataService
+
+FIRST_S = 240.0
+STOP_S = 20.0
+
+
+class Up:
+    """A running `up`; its lines on stderr can be waited for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lines: queue.Queue[str] = queue.Queue()
+        command = [
+            sys.executable,
+            "-m",
+            "alpha_arena.cli",
+            "up",
+            f"database.url=sqlite:///{folder}/arena.db",
+            "monitor.port=0",
+            "exchange.speed=120",
+        ]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, cwd=folder, text=True, start_new_session=True, **pipes)
+        self.reading = threading.Thread(target=self._read)
+        self.reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.lines.put(line)
+
+    def seen(self, pattern: str) -> re.Match[str]:
+        """The next line that matches."""
+        while True:
+            if found := re.search(pattern, self.lines.get(timeout=FIRST_S)):
+                return found
+
+    def interrupt(self) -> int:
+        """Ctrl-C; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_S)
+
+
+@contextmanager
+def up_in(folder: Path) -> Iterator[Up]:
+    started = Up(folder)
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            os.killpg(started.process.pid, signal.SIGKILL)
+        started.process.wait()
+        started.reading.join()
+        for pipe in (started.process.stdout, started.process.stderr):
+            assert pipe
+            pipe.close()
+
+
+def bars(folder: Path) -> dict[str, list[int]]:
+    """Decided bars of each trader, ms, ascending."""
+    service = DataService(f"sqlite:///{folder}/arena.db", read_only=True)
+    try:
+        rows = decisions(service, limit=100_000)
+    finally:
+        service.close()
+    return {trader: sorted(row["bar_ts"] for row in rows if row["trader"] == trader) for trader in {row["trader"] for row in rows}}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_up_trades_shows_a_page_stops_on_interrupt_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """D23, D27: a second start repeats nothing, and a second `up` beside the first is refused."""
+    with up_in(tmp_path) as first:
+        address = first.process.stdout.readline().strip() if first.process.stdout else ""
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+        first.seen(r"^runner .* exposure")
+        with up_in(tmp_path) as second:
+            assert str(first.process.pid) in second.seen(r"another .up.").string
+            assert second.process.wait(STOP_S) == 2
+        assert first.interrupt() == 0
+        rested = first.seen(r"clock rests at (.*)")[1]
+    before = bars(tmp_path)
+    assert len(before) >= 3
+    assert all(len(found) > 700 for found in before.values()), "30 days of catch-up"
+    with up_in(tmp_path) as again:
+        assert again.seen(r"clock is at (\S+ \S+?);")[1][:16] == rested[:16]
+        again.seen(r"^runner .* exposure")
+        again.seen(r"^runner .* exposure")
+        assert again.interrupt() == 0
+    after = bars(tmp_path)
+    for trader, found in after.items():
+        assert found[: len(before[trader])] == before[trader]
+        assert {right - left for left, right in pairwise(found)} == {3_600_000}, "no bar is missed, none decided twice"
+    assert sum(map(len, after.values())) > sum(map(len, before.values()))
