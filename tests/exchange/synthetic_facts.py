@@ -7,10 +7,6 @@ from numpy.typing import NDArray
 
 from alpha_arena.core.types import Candles, Floats
 
-# Bars before a jump by which the local sigma is measured
-LOCAL = 20
-
-
 def returns(candles: Candles) -> Floats:
     return np.diff(np.log(candles.close))
 
@@ -44,10 +40,12 @@ def moving_mean(x: Floats, n: int) -> Floats:
     return (total[n:] - total[:-n]) / n
 
 
-def jump_share(r: Floats) -> float:
-    """Share of bars beyond five local sigmas: mean |r| of the bars before, as a normal's."""
-    local = moving_mean(np.abs(r), LOCAL)[:-1] * np.sqrt(np.pi / 2)
-    return float((np.abs(r[LOCAL:]) > 5 * local).mean())
+def jump_share(candles: Candles) -> float:
+    """Share of bars beyond five local sigmas: the root of the bipower variation of the day before, which a jump alone does not raise."""
+    r = returns(candles)
+    day = int(86_400_000 // (candles.ts[1] - candles.ts[0]))
+    local = np.sqrt(moving_mean(np.abs(r[1:] * r[:-1]), day) * np.pi / 2)[:-1]
+    return float((np.abs(r[day + 1 :]) > 5 * local).mean())
 
 
 def reach(candles: Candles) -> float:

@@ -221,6 +221,16 @@ def test_the_limiter_keeps_each_two_seconds_below_the_limit() -> None:
     assert glass.now_s == pytest.approx(10.0)
 
 
+def test_the_source_paces_each_endpoint_by_its_own_limit() -> None:
+    """D41: six pages at two in two seconds take two waits; another endpoint is not held up."""
+    end = NOW // HOUR * HOUR
+    with okx(page_bars=100, candles_2s=2) as (source, market, glass):
+        source.candles(BTC, "1h", end - 600 * HOUR, end)
+        assert (len(market.asked), glass.now_s) == (6, pytest.approx(4.0))
+        source.funding(BTC, NOW - DAY, NOW)
+        assert glass.now_s == pytest.approx(4.0)
+
+
 def test_waits_double_up_to_the_longest() -> None:
     glass = Sandglass()
 
