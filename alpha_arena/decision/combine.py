@@ -46,7 +46,7 @@ def combine(shares: Sequence[Share], signals: Mapping[str, Signals], t: int, clo
         exposure=exposure,
         stop=level(targets, lambda target: target.stop, exposure, close, -1),
         take=level(targets, lambda target: target.take, exposure, close, 1),
-        confidence=sum(weight * target.confidence for weight, target in targets),
+        confidence=round(sum(weight * target.confidence for weight, target in targets), 12),
         why=reason(held, exposure),
         shares=held,
     )
