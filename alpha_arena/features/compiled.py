@@ -11,5 +11,12 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function) -> Function:
-    """The function as machine code, compiled at its first call and cached on disk; its arguments are arrays and numbers."""
-    return cast(Function, njit(cache=True)(function))
+    """The function as machine code, compiled at its first call and cached on disk where a folder can be written.
+
+    Its arguments are arrays and numbers.
+    """
+    try:
+        return cast(Function, njit(cache=True)(function))
+    except RuntimeError:
+        # numba finds no place for its cache: a read-only installation without a home, or code that is in no file
+        return cast(Function, njit(function))

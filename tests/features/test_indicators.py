@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpha_arena.core.types import Floats
+from alpha_arena.features.compiled import compiled
 from alpha_arena.features.indicators import (
     adx,
     atr,
@@ -149,3 +151,10 @@ def test_short_arrays_give_nothing(bars: int) -> None:
     arrays += [percentile_rank(close, 50, 20), bollinger(close, 20, 2.0).width, efficiency_ratio(close, 20)]
     assert [array.size for array in arrays] == [bars] * len(arrays)
     assert all(np.isnan(array).all() for array in arrays)
+
+
+def test_compilation_needs_no_writable_folder() -> None:
+    """A function that lies in no file has no place for its cache; it is compiled all the same."""
+    names: dict[str, Callable[[Floats], float]] = {}
+    exec("def total(values):\n    s = 0.0\n    for v in values:\n        s += v\n    return s\n", names)
+    assert compiled(names["total"])(np.arange(5.0)) == 10
