@@ -1,194 +1,265 @@
-"""What pages and reports read: rows as plain dicts, newest first where they have a time. Times are ms UTC, amounts quote currency."""
+"""Read models for people and pages: plain dicts, newest first unless said; unknown figures are None, times are ms UTC."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Select, Table, func, select
 
-from alpha_arena.core.trades import round_trips as closed_trips
+from alpha_arena.core.errors import NoData, UnknownName
+from alpha_arena.core.ids import order_id
+from alpha_arena.core.records import OPEN_STATES
+from alpha_arena.core.trades import OpenTrade, Trade
+from alpha_arena.core.trades import round_trips as paired
 from alpha_arena.core.types import Fill, Payment
 from alpha_arena.data import tables
 from alpha_arena.data.service import DataService
 
 Row = dict[str, Any]
-MOST = 5_000
+PARSED = ("regime_context", "refusals", "wanted", "held", "report", "result", "record", "old", "new")
+CURSORS = ("decisions", "order_lifecycle_events", "trades", "bills", "halts", "alerts", "ingest_runs")
+
+
+def plain(row: Mapping[Any, Any]) -> Row:
+    """A row as a dict; columns of JSON are parsed."""
+    return {name: json.loads(value) if name in PARSED and value else value for name, value in row.items()}
 
 
 def rows(service: DataService, query: Select[Any]) -> list[Row]:
-    """The rows of a query."""
+    """What a query finds."""
     with service.database.read() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        return [plain(row) for row in connection.execute(query).mappings()]
 
 
-def newest(table: Table, trader: str | None, limit: int, before_id: int | None, by: str = "id") -> Select[Any]:
-    """A trader's (everybody's) newest rows, below an id where one is given."""
-    query = select(table).order_by(table.c[by].desc()).limit(min(limit, MOST))
-    query = query.where(table.c.trader == trader) if trader else query
-    return query.where(table.c.id < before_id) if before_id is not None else query
+def matching(table: Table, **values: Any) -> Select[Any]:
+    """Rows whose columns have the values; a value that is None is not asked for."""
+    asked = [table.c[name] == value for name, value in values.items() if value is not None]
+    return select(table).where(*asked)
+
+
+def newest(table: Table, limit: int, **values: Any) -> Select[Any]:
+    """The last `limit` rows, newest first."""
+    return matching(table, **values).order_by(table.c.id.desc()).limit(limit)
+
+
+def between(query: Select[Any], table: Table, start_ts: int | None, end_ts: int | None) -> Select[Any]:
+    """Rows with start_ts <= ts < end_ts, oldest first."""
+    query = query if start_ts is None else query.where(table.c.ts >= start_ts)
+    return (query if end_ts is None else query.where(table.c.ts < end_ts)).order_by(table.c.ts)
 
 
 def traders(service: DataService) -> list[Row]:
-    """Every account: trader, cash, equity, initial_capital, peak_equity, opened_ts, updated_ts."""
-    return rows(service, select(tables.balances).order_by(tables.balances.c.trader))
+    """Every account with its newest decision's time, decider and timeframe and the reason of its halt ("" for none), by name."""
+    found = balances(service)
+    return [{**row, **_last_decision(service, row["trader"]), "halted": _halted(service, row["trader"])} for row in found]
+
+
+def _last_decision(service: DataService, trader: str) -> Row:
+    last = rows(service, newest(tables.decisions, 1, trader=trader))
+    names = ("bar_ts", "decider", "timeframe", "catch_up")
+    return {name: last[0][name] if last else None for name in names}
+
+
+def _halted(service: DataService, trader: str) -> str:
+    latched = halts(service, trader, open_only=True)
+    return str(latched[-1]["reason"]) if latched else ""
 
 
 def balances(service: DataService, trader: str | None = None) -> list[Row]:
-    """Accounts, of one trader where it is named."""
-    return [row for row in traders(service) if trader in (None, row["trader"])]
+    """Cash, equity at the last booked close, initial capital and peak, quote currency, by trader."""
+    return rows(service, matching(tables.balances, trader=trader).order_by(tables.balances.c.trader))
 
 
-def decisions(service: DataService, trader: str | None = None, limit: int = 60, before_id: int | None = None) -> list[Row]:
-    """Decisions with their allocations, refusals and regime context."""
-    found = [unpacked(row) for row in rows(service, newest(tables.decisions, trader, limit, before_id))]
-    shares = allocations(service, [row["id"] for row in found])
-    return [{**row, "allocations": shares.get(row["id"], [])} for row in found]
+def positions(service: DataService, trader: str | None = None) -> list[Row]:
+    """What is held: quantity (signed, base), entry, stop and take (quote), by trader and symbol."""
+    table = tables.positions
+    found = rows(service, matching(table, trader=trader).order_by(table.c.trader, table.c.symbol))
+    return [row for row in found if row["quantity"]]
 
 
-def decision(service: DataService, decision_id: int) -> Row | None:
-    """One decision whole, None if there is none of that id."""
-    found = rows(service, select(tables.decisions).where(tables.decisions.c.id == decision_id))
-    return {**unpacked(found[0]), "allocations": allocations(service, [decision_id]).get(decision_id, [])} if found else None
+def decisions(
+    service: DataService,
+    trader: str | None = None,
+    symbol: str | None = None,
+    limit: int = 100,
+    before_id: int | None = None,
+    after_id: int | None = None,
+) -> list[Row]:
+    """Decisions with their allocations; of those made before (after) another where its id is given."""
+    table = tables.decisions
+    query = newest(table, limit, trader=trader, symbol=symbol)
+    query = query if before_id is None else query.where(table.c.id < before_id)
+    query = query if after_id is None else query.where(table.c.id > after_id)
+    return with_allocations(service, rows(service, query))
 
 
-def allocations(service: DataService, decision_ids: list[int]) -> Mapping[int, list[Row]]:
-    """Shares by decision."""
+def with_allocations(service: DataService, found: Sequence[Row]) -> list[Row]:
+    """Decisions with the strategies behind each."""
+    if not found:
+        return []
     table = tables.strategy_allocations
-    found: dict[int, list[Row]] = {}
-    for row in rows(service, select(table).where(table.c.decision_id.in_(decision_ids)).order_by(table.c.id)):
-        found.setdefault(row["decision_id"], []).append(row)
-    return found
+    ids = [row["id"] for row in found]
+    shares: dict[int, list[Row]] = {row_id: [] for row_id in ids}
+    for share in rows(service, select(table).where(table.c.decision_id.between(min(ids), max(ids))).order_by(table.c.id)):
+        shares.get(share["decision_id"], []).append(share)
+    return [{**row, "allocations": shares[row["id"]]} for row in found]
 
 
-def unpacked(row: Row) -> Row:
-    """A decision's row with its JSON columns as values."""
-    return {**row, "regime_context": json.loads(row["regime_context"]), "refusals": json.loads(row["refusals"])}
+def decision(service: DataService, decision_id: int) -> Row:
+    """One decision with its allocations and orders.
+
+    Raises:
+        NoData: there is none of this id.
+    """
+    found = with_allocations(service, rows(service, matching(tables.decisions, id=decision_id)))
+    if not found:
+        raise NoData(f"there is no decision {decision_id}; the newest ones are listed by the decisions query")
+    made = found[0]
+    name = order_id(made["trader"], made["symbol"], made["timeframe"], made["bar_ts"], "entry")
+    return {**made, "orders": rows(service, matching(tables.orders, client_order_id=name))}
 
 
 def orders(
-    service: DataService, trader: str | None = None, limit: int = 50, before_ts: int | None = None, state: str | None = None
+    service: DataService, trader: str | None = None, symbol: str | None = None, open_only: bool = False, limit: int = 50, offset: int = 0
 ) -> list[Row]:
-    """Orders, newest first; of one state where it is named."""
+    """Orders with what was filled of them: filled (signed, base), average and fee (quote)."""
     table = tables.orders
-    query = select(table).order_by(table.c.created_ts.desc(), table.c.client_order_id).limit(min(limit, MOST))
-    query = query.where(table.c.trader == trader) if trader else query
-    query = query.where(table.c.state == state) if state else query
-    return rows(service, query.where(table.c.created_ts < before_ts) if before_ts is not None else query)
+    query = matching(table, trader=trader, symbol=symbol).order_by(table.c.created_ts.desc(), table.c.client_order_id)
+    query = query.where(table.c.state.in_(OPEN_STATES)) if open_only else query
+    return rows(service, query.limit(limit).offset(offset))
 
 
 def order_events(service: DataService, client_order_id: str) -> list[Row]:
     """An order's life, oldest first."""
     table = tables.order_lifecycle_events
-    return rows(service, select(table).where(table.c.client_order_id == client_order_id).order_by(table.c.id))
+    return rows(service, matching(table, client_order_id=client_order_id).order_by(table.c.id))
 
 
-def fills(service: DataService, trader: str | None = None, limit: int = 500, before_id: int | None = None) -> list[Row]:
-    """Executions."""
-    return rows(service, newest(tables.trades, trader, limit, before_id))
+def fills(
+    service: DataService,
+    trader: str | None = None,
+    symbol: str | None = None,
+    start_ts: int | None = None,
+    end_ts: int | None = None,
+) -> list[Row]:
+    """Executions with start_ts <= ts < end_ts, oldest first: quantity (signed, base), price, fee (quote, positive when paid)."""
+    table = tables.trades
+    return rows(service, between(matching(table, trader=trader, symbol=symbol), table, start_ts, end_ts).order_by(table.c.id))
 
 
-def positions(service: DataService, trader: str | None = None) -> list[Row]:
-    """Held positions; flat ones are left out."""
-    table = tables.positions
-    query = select(table).order_by(table.c.trader, table.c.symbol)
-    return [row for row in rows(service, query.where(table.c.trader == trader) if trader else query) if row["quantity"]]
+def bills(service: DataService, trader: str | None = None, kind: str | None = None, limit: int = 100) -> list[Row]:
+    """Changes of cash, quote currency, positive when received: deposit, fee, realised, funding."""
+    return rows(service, newest(tables.bills, limit, trader=trader, kind=kind))
 
 
-def equity(service: DataService, trader: str, start_ts: int = 0, end_ts: int = 2**62) -> dict[str, list[Any]]:
-    """Equity at each booked close as columns ts (of the close), equity, cash, notional; oldest first."""
+def equity(service: DataService, trader: str, start_ts: int | None = None, end_ts: int | None = None) -> dict[str, Any]:
+    """A trader's booked bars, oldest first, as arrays: ts, close_ts, equity, cash, notional (quote), exposure and drawdown (fractions).
+
+    Drawdown is from the highest equity since the account was opened, negative or 0; exposure is NaN without equity.
+    """
     table = tables.equity_snapshots
-    query = select(table.c.close_ts, table.c.equity, table.c.cash, table.c.notional)
-    query = query.where(table.c.trader == trader, table.c.close_ts.between(start_ts, end_ts)).order_by(table.c.close_ts)
-    with service.database.read() as connection:
-        found = [list(column) for column in zip(*connection.execute(query), strict=True)] or [[], [], [], []]
-    return dict(zip(("ts", "equity", "cash", "notional"), found, strict=True))
+    found = rows(service, matching(table, trader=trader).order_by(table.c.ts))
+    stamps = {name: np.array([row[name] for row in found], np.int64) for name in ("ts", "close_ts")}
+    money = {name: np.array([row[name] for row in found], np.float64) for name in ("equity", "cash", "notional")}
+    peak = np.maximum.accumulate(money["equity"]) if found else money["equity"]
+    share = {
+        "exposure": np.divide(money["notional"], money["equity"], out=np.full(len(found), np.nan), where=money["equity"] > 0),
+        "drawdown": np.divide(money["equity"], peak, out=np.zeros(len(found)), where=peak > 0) - (peak > 0),
+    }
+    left, right = np.searchsorted(stamps["ts"], (start_ts or 0, 2**62 if end_ts is None else end_ts))
+    return {name: values[left:right] for name, values in (stamps | money | share).items()}
 
 
 def round_trips(service: DataService, trader: str) -> list[Row]:
-    """Closed trades from flat to flat, newest first, as a backtest lists them."""
-    events = sorted(_fills(service, trader) + _payments(service, trader), key=lambda pair: pair[0])
-    snapshots = tables.equity_snapshots
-    marks = rows(service, select(snapshots.c.ts, snapshots.c.equity).where(snapshots.c.trader == trader).order_by(snapshots.c.ts))
-    stamps = {row["ts"]: number for number, row in enumerate(marks)}
-    initial = next((row["initial_capital"] for row in balances(service, trader)), 0.0)
-    closed, _ = closed_trips([event for _, event in events], stamps, [row["equity"] for row in marks], initial)
-    names = closed[0].__slots__ if closed else ()
-    return [{name.rstrip("_"): getattr(trade, name) for name in names} for trade in reversed(closed)]
+    """Closed round trips, oldest exit first (specs: simulation, "What a run leaves"); `return` is pnl / equity before the entry."""
+    closed, _ = _paired(service, trader)
+    return [{("return" if name == "return_" else name): value for name, value in asdict(trade).items()} for trade in closed]
 
 
-def _fills(service: DataService, trader: str) -> list[tuple[tuple[int, int, int], Fill | Payment]]:
-    """Fills with their place in time: after the funding that a bar carries in, before that inside it."""
-    table = tables.trades
-    found = rows(service, select(table).where(table.c.trader == trader))
-    return [((row["ts"], 1, row["id"]), fill_of(row)) for row in found]
+def open_trips(service: DataService, trader: str) -> list[Row]:
+    """Round trips that still run: symbol, entry_ts, quantity (signed), entry_price, fees, funding (paid is positive), gross profit."""
+    _, running = _paired(service, trader)
+    names = ("symbol", "entry_ts", "entry_price", "fees", "funding", "gross")
+    return [{**{name: getattr(trip, name) for name in names}, "quantity": trip.position.quantity} for trip in running.values()]
 
 
-def fill_of(row: Row) -> Fill:
-    """A fill from its row."""
-    names = ("trade_id", "client_order_id", "ts", "symbol", "quantity", "price", "fee", "reason")
-    return Fill(*(row[name] for name in names))
+def _paired(service: DataService, trader: str) -> tuple[list[Trade], dict[str, OpenTrade]]:
+    table = tables.equity_snapshots
+    marks = rows(service, matching(table, trader=trader).order_by(table.c.ts))
+    stamps = [row["ts"] for row in marks]
+    events = sorted(_events(service, trader), key=lambda pair: pair[:2])
+    bars = {event.ts: max(bisect_right(stamps, event.ts) - 1, 0) for _, _, event in events}
+    capital = balances(service, trader)
+    initial = float(capital[0]["initial_capital"]) if capital else 0.0
+    return paired([event for _, _, event in events], bars, [row["equity"] for row in marks], initial)
 
 
-def _payments(service: DataService, trader: str) -> list[tuple[tuple[int, int, int], Fill | Payment]]:
+def _events(service: DataService, trader: str) -> list[tuple[int, int, Fill | Payment]]:
+    """Fills and funding with their order: by time, funding first, since what is settled at an open was carried into it."""
+    names = ("trade_id", "ts", "symbol", "quantity", "price", "fee", "reason")
+    made = [Fill(order_id=row["client_order_id"], **{name: row[name] for name in names}) for row in fills(service, trader)]
     table = tables.bills
-    found = rows(service, select(table).where(table.c.trader == trader, table.c.kind == "funding"))
-    return [((row["ts"], 0, row["id"]), Payment(row["ts"], row["symbol"], row["amount"], row["rate"], row["assumed"])) for row in found]
-
-
-def sums(service: DataService, trader: str) -> Row:
-    """What each kind of bill adds up to: deposit, realised, fee, funding."""
-    table = tables.bills
-    found = rows(service, select(table.c.kind, table.c.amount).where(table.c.trader == trader))
-    totals: Row = dict.fromkeys(("deposit", "realised", "fee", "funding"), 0.0)
-    for row in found:
-        totals[row["kind"]] += row["amount"]
-    return totals
+    paid = rows(service, matching(table, trader=trader, kind="funding").order_by(table.c.id))
+    settled = [Payment(row["ts"], row["symbol"], row["amount"], row["rate"], row["assumed"]) for row in paid]
+    return [(fill.ts, 1, fill) for fill in made] + [(payment.ts, 0, payment) for payment in settled]
 
 
 def backtests(service: DataService, limit: int = 100) -> list[Row]:
-    """Backtests that were run, with their result."""
+    """Recorded backtests with their result.json."""
     table = tables.backtests
-    found = rows(service, select(table).order_by(table.c.created_ms.desc()).limit(min(limit, MOST)))
-    return [{**row, "result": json.loads(row["result"])} for row in found]
+    return rows(service, select(table).order_by(table.c.created_ms.desc(), table.c.name).limit(limit))
+
+
+def backtest_trades(service: DataService, backtest: str) -> list[Row]:
+    """A recorded backtest's round trips, in the order of their exits."""
+    table = tables.backtest_trades
+    return rows(service, matching(table, backtest=backtest).order_by(table.c.id))
 
 
 def ingest_runs(service: DataService, limit: int = 100) -> list[Row]:
-    """Imports, newest first, each with its report."""
-    table = tables.ingest_runs
-    found = rows(service, select(table).order_by(table.c.id.desc()).limit(min(limit, MOST)))
-    return [{**row, "report": json.loads(row["report"])} for row in found]
+    """What imports did."""
+    return rows(service, newest(tables.ingest_runs, limit))
 
 
-def alerts(service: DataService, limit: int = 100) -> list[Row]:
-    """What went wrong, newest first."""
-    return rows(service, newest(tables.alerts, None, limit, None))
+def alerts(service: DataService, trader: str | None = None, limit: int = 100) -> list[Row]:
+    """Warnings."""
+    return rows(service, newest(tables.alerts, limit, trader=trader))
 
 
-def halts(service: DataService, trader: str | None = None) -> list[Row]:
-    """Latched halts that nobody has acknowledged."""
+def halts(service: DataService, trader: str | None = None, open_only: bool = False) -> list[Row]:
+    """Latched halts; `open_only` leaves out those that were acknowledged."""
     table = tables.halts
-    query = select(table).where(table.c.acknowledged_ms.is_(None)).order_by(table.c.id)
-    return rows(service, query.where(table.c.trader == trader) if trader else query)
+    query = newest(table, 1000, trader=trader)
+    return rows(service, query.where(table.c.acknowledged_ms.is_(None)) if open_only else query)
 
 
-def browse(service: DataService, table: str, limit: int = 20) -> list[Row]:
-    """The first rows of any table.
+def candle_revisions(service: DataService, symbol: str | None = None, limit: int = 100) -> list[Row]:
+    """Stored bars that a later import changed: old and new open, high, low, close, volume."""
+    return rows(service, newest(tables.candle_revisions, limit, symbol=symbol))
+
+
+def cursors(service: DataService) -> dict[str, int]:
+    """The newest id of each table that grows, and the newest booked close: they change whenever anything shown may have changed."""
+    with service.database.read() as connection:
+        last = {name: connection.execute(select(func.max(tables.METADATA.tables[name].c.id))).scalar() for name in CURSORS}
+        last["equity"] = connection.execute(select(func.max(tables.balances.c.updated_ts))).scalar()
+        last["acknowledged"] = connection.execute(select(func.max(tables.halts.c.acknowledged_ms))).scalar()
+    return {name: int(value or 0) for name, value in last.items()}
+
+
+def browse(service: DataService, table: str, limit: int = 20, offset: int = 0) -> list[Row]:
+    """Rows of any table, the last ones first where rows are numbered or have a time.
 
     Raises:
-        KeyError: there is no such table.
+        UnknownName: there is no such table.
     """
-    return rows(service, select(tables.METADATA.tables[table]).limit(limit))
-
-
-def cursors(service: DataService) -> Row:
-    """The newest row of everything that a page shows: what has changed since is what differs here."""
-    newest_ids = {
-        name: tables.METADATA.tables[name].c.id for name in ("decisions", "order_lifecycle_events", "trades", "halts", "alerts", "bills")
-    }
-    with service.database.read() as connection:
-        found: Row = {name: connection.execute(select(func.max(column))).scalar() or 0 for name, column in newest_ids.items()}
-        snapshots = tables.equity_snapshots.c.close_ts
-        found["equity_snapshots"] = connection.execute(select(func.max(snapshots))).scalar() or 0
-    return found
+    if table not in tables.METADATA.tables:
+        raise UnknownName("table", table, tables.METADATA.tables)
+    found = tables.METADATA.tables[table]
+    order = next((found.c[name].desc() for name in ("id", "ts", "created_ts", "created_ms") if name in found.c), None)
+    return rows(service, (select(found) if order is None else select(found).order_by(order)).limit(limit).offset(offset))
