@@ -36,21 +36,8 @@ def sign(value: float) -> int:
 @compiled
 def new_log(room: int) -> Log:
     """An empty log."""
-    ints = np.zeros((3, room), np.int64)
-    return Log(ints[0], ints[1], np.zeros(room), np.zeros(room), ints[2], np.zeros(1, np.int64))
-
-
-@compiled
-def with_room(log: Log) -> Log:
-    """The log itself, or a copy twice as long where a bar's fills might not find place."""
-    used = log.used[0]
-    if used + FILLS_A_BAR <= log.row.size:
-        return log
-    larger = new_log(2 * log.row.size)
-    larger.row[:used], larger.lots[:used], larger.reason[:used] = log.row[:used], log.lots[:used], log.reason[:used]
-    larger.price[:used], larger.fee[:used] = log.price[:used], log.fee[:used]
-    larger.used[0] = used
-    return larger
+    row, lots, reason = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
+    return Log(row, lots, np.zeros(room), np.zeros(room), reason, np.zeros(1, np.int64))
 
 
 @compiled
@@ -59,6 +46,18 @@ def append(log: Log, row: int, lots: int, price: float, fee: float, reason: int)
     i = log.used[0]
     log.row[i], log.lots[i], log.price[i], log.fee[i], log.reason[i] = row, lots, price, fee, reason
     log.used[0] = i + 1
+
+
+@compiled
+def with_room(log: Log) -> Log:
+    """The log itself, or a copy twice as long where a bar's fills might not find place."""
+    if log.used[0] + FILLS_A_BAR <= log.row.size:
+        return log
+    larger = new_log(2 * log.row.size)
+    # element by element: slices take seconds to compile
+    for i in range(log.used[0]):
+        append(larger, log.row[i], log.lots[i], log.price[i], log.fee[i], log.reason[i])
+    return larger
 
 
 @compiled

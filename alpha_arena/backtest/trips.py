@@ -5,15 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from alpha_arena.backtest.columns import Log, Trips
-from alpha_arena.core.types import Floats
+from alpha_arena.core.types import Floats, Ints
 from alpha_arena.features.compiled import compiled
+
+
+@compiled
+def whole_numbers(room: int) -> Ints:
+    """Zeros."""
+    return np.zeros(room, np.int64)
 
 
 @compiled
 def new_trips(room: int) -> Trips:
     """Room for as many trades."""
-    ints, floats = np.zeros((5, room), np.int64), np.zeros((5, room))
-    return Trips(ints[0], ints[1], ints[2], ints[3], floats[0], floats[1], floats[2], floats[3], floats[4], ints[4])
+    entry, exit_, side, lots, reason = (
+        whole_numbers(room),
+        whole_numbers(room),
+        whole_numbers(room),
+        whole_numbers(room),
+        whole_numbers(room),
+    )
+    return Trips(entry, exit_, side, lots, np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room), np.zeros(room), reason)
 
 
 @compiled
