@@ -8,16 +8,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from alpha_arena.core.errors import AlphaArenaError
+from alpha_arena.core.errors import AlphaArenaError, StoreError
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms
 from alpha_arena.data.clock import DatabaseClock, read_clock
 from alpha_arena.data.ledger import Ledger
+from alpha_arena.data.notes import record_alert
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import Settings, load
 from flows.market import folder_of
@@ -182,6 +184,8 @@ class Bench:
     def alert(self, kind: str, message: str) -> None:
         """Record a warning where the page shows it."""
         log.warning("%s", message)
+        with suppress(StoreError):
+            record_alert(self.side, DatabaseClock(self.side).now_ms(), "warning", kind, message)
 
     def run_name(self, job: str) -> str:
         """What a run is called in Prefect's lists: job, symbols and the bar's close by the market's clock, e.g. trade-BTC-1114T23."""

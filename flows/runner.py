@@ -217,8 +217,7 @@ class Runner:
         for job in self.work.overdue():
             try:
                 await asyncio.to_thread(self.work, job.name, self.overrides)
-            except Exception:
-                log.exception("%s failed", job.name)
+            except Exception:  # noqa: BLE001 - Work has said it, and the next poll tries again
                 return
             if self.stopping:
                 return

@@ -19,10 +19,20 @@ Stopping = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 def main(overrides: Sequence[str]) -> None:
     """Work until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    say_what_is_ours()
     with Bench.of("up", overrides) as bench:
         work = Work(bench.jobs(), bench.timetable, bench.folder, bench.alert)
         in_second_thread(lambda stop: _run(bench, work, stop))
+
+
+def say_what_is_ours() -> None:
+    """The engine's own log on stdout, each record with its level before it; Prefect's goes where Prefect is told."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    ours = logging.getLogger("alpha_arena")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
 
 
 async def _run(bench: Bench, work: Work, stop: asyncio.Event) -> None:

@@ -23,6 +23,9 @@ from flows.timetable import check_pace
 
 LOG_BYTES = 10_000_000
 LOG_FILES = 3
+LOG_NAME = "up.log"
+LEVELS = ("INFO ", "WARNING ", "ERROR ")
+BANNER = frozenset(" _|/\\")
 
 
 def main(settings: Settings) -> int:
@@ -55,6 +58,7 @@ def keep(plan: Plan, keeper: Timekeeper) -> int:
     try:
         keeper.start()
         log("up", f"the market's clock is at {keeper.shown()}; Prefect's page will be {plan.prefect_url.removesuffix('/api')}")
+        log("up", f"all that is said goes to {plan.folder / LOG_NAME}")
         asyncio.run(supervise(children_of(plan, Once(lambda: announce(plan))), log, keeper))
         log("up", f"stopped; the market's clock rests at {keeper.shown()}")
     finally:
@@ -82,16 +86,18 @@ class Once:
 
 
 class Journal:
-    """What every process says: all of it in one file with its name before it, the runner's and the supervisor's on stderr too."""
+    """What every process says: all of it in one file with its name before it; the supervisor's and the engine's own words on stderr too."""
 
     def __init__(self, folder: Path) -> None:
-        self.handler = RotatingFileHandler(folder / "up.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+        self.handler = RotatingFileHandler(folder / LOG_NAME, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
         self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
 
     def __call__(self, name: str, line: str) -> None:
-        """Note one line."""
+        """Note one line; a server's banner is none."""
+        if BANNER.issuperset(line):
+            return
         self.handler.handle(logging.LogRecord(name, logging.INFO, "", 0, "%-8s %s", (name, line), None))
-        if name in ("up", "runner"):
+        if name == "up" or (name == "runner" and line.startswith(LEVELS)):
             sys.stderr.write(f"{name:8} {line}\n")
 
     def close(self) -> None:

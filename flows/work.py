@@ -199,7 +199,8 @@ class Work:
             self._count(name, close)
             try:
                 result = self._busied(job, overrides)
-            except Exception:
+            except Exception as error:
+                log.error("%s: %s", name, error, exc_info=None if isinstance(error, AlphaArenaError) else error)
                 # so that it is tried again
                 self.begun.pop(name, None)
                 raise
