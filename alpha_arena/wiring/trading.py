@@ -22,6 +22,9 @@ from alpha_arena.settings import Settings
 from alpha_arena.wiring.study import study
 
 
+BATCH = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """A trader at work: its ledger, executor and the closes that it has not yet seen."""
@@ -133,13 +136,25 @@ def trade_cycle(settings: Settings, clock: Clock, service: DataService | None = 
 
 
 def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:
-    """One trader's part of a cycle; another process that decided meanwhile ends it without an order."""
+    """One trader's part of a cycle; another process that decided meanwhile ends it without an order.
+
+    Bars of the past are committed many at a time, so that a month is caught up with in seconds; the newest one stands alone.
+    """
     desk = open_desk(settings, service, clock)
+    past = [tick for tick in desk.ticks if tick.catch_up]
     made: list[dict[str, Any]] = []
     with suppress(AlreadyDecided):
-        for cycle in run(desk.ticks, desk.study, desk.trader, desk.executor, desk.ledger):
-            made += [decision_json(decision, cycle.orders) for decision in cycle.decisions]
+        for start in range(0, len(past), BATCH):
+            with service.batch():
+                made += cycles(desk, past[start : start + BATCH])
+        made += cycles(desk, [tick for tick in desk.ticks if not tick.catch_up])
     return made
+
+
+def cycles(desk: Desk, every: Sequence[Tick]) -> list[dict[str, Any]]:
+    """Step through closes; the decisions as JSON-able dicts."""
+    done = run(every, desk.study, desk.trader, desk.executor, desk.ledger)
+    return [decision_json(decision, cycle.orders) for cycle in done for decision in cycle.decisions]
 
 
 def sync(settings: Settings, clock: Clock, service: DataService | None = None) -> dict[str, Any]:
