@@ -73,22 +73,18 @@ class GeneratedSource:
             ConfigError: not a timeframe of whole minutes.
         """
         bar_ms = timeframe_ms(timeframe)
-        first = -(-max(start_ms, self._epoch_ms) // bar_ms) * bar_ms
+        first = -(-start_ms // bar_ms) * bar_ms
         last = min(-(-end_ms // bar_ms), self.clock.now_ms() // bar_ms) * bar_ms
         return aggregate(self._market.bars(symbol, first, last), NATIVE_MS, bar_ms) if first < last else Candles.empty()
 
     def funding(self, symbol: str, start_ms: int, end_ms: int) -> Funding:
         """Settlements of start <= ts < end that are past by the clock."""
-        first, last = max(start_ms, self._epoch_ms), min(end_ms, self.clock.now_ms() + 1)
-        return self._market.funding(symbol, first, last) if first < last else Funding.none()
+        last = min(end_ms, self.clock.now_ms() + 1)
+        return self._market.funding(symbol, start_ms, last) if start_ms < last else Funding.none()
 
     @property
     def _numbers(self) -> Model:
         return MODELS[self.model]
-
-    @property
-    def _epoch_ms(self) -> int:
-        return self._numbers.epoch_day * UNIT_MS["d"]
 
     @cached_property
     def _market(self) -> Synthetic:

@@ -292,3 +292,14 @@ def test_contradicting_rows_of_a_csv_name_their_rows(tmp_path: Path) -> None:
     path = write(tmp_path, "okx_BTC-USDT-SWAP_1h_x.csv", columns(twice, low=spoilt(twice.low, 5, 1.0)))
     with pytest.raises(DataError, match="rows 3 and 6 have different values for 2024-01-01 02:00 UTC: low"):
         file_source(path).offers()
+
+
+def test_a_long_csv_may_change_its_way_of_writing(tmp_path: Path) -> None:
+    """Whole ms at first and seconds with a decimal point a megabyte later are one column of times."""
+    rows = walk(30_000, bar_ms=60_000)
+    lines = [
+        f"{ts if i < 25_000 else ts / 1000},5.12345678901,6.12345678901,4.12345678901,5.2,1.5" for i, ts in enumerate(rows.ts.tolist())
+    ]
+    path = tmp_path / "okx_BTC-USDT-SWAP_1m_x.csv"
+    path.write_text("\n".join(["ts,open,high,low,close,volume", *lines]))
+    assert held(file_source(path), BTC, "1m").ts.tolist() == rows.ts.tolist()

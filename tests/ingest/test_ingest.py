@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import BTC, DAY, HOUR, MINUTE, NOW, Memory, at, columns, file_source, spoilt, walk, write
+from samples import BTC, DAY, HOUR, MINUTE, NOW, Memory, StoppedClock, at, columns, file_source, spoilt, walk, write
 
 from alpha_arena.core.errors import ConfigError, DataError, NoData
 from alpha_arena.core.quality import Gap, Repair
 from alpha_arena.core.timeframes import aggregate, timeframe_ms
 from alpha_arena.core.types import Candles, Funding
+from alpha_arena.exchange.generated import GeneratedSource
 from alpha_arena.ingest import backfill, ingest
 
 START = at("2024-01-01")
@@ -144,6 +145,25 @@ def test_an_interrupted_backfill_asks_only_for_what_is_missing() -> None:
     assert [(r.timeframe, r.rows, r.inserted, r.changed) for r in reports[:2]] == [("15m", 480, 192, 0), ("1h", 120, 48, 0)]
 
 
+def test_a_backfill_asks_again_for_a_batch_with_a_hole() -> None:
+    """A batch counts as stored only if none of its bars is missing."""
+    store, source = Memory(), exchange()
+    backfill(store, source, [BTC], ["15m"], START, START + 3 * DAY)
+    del store.rows["live", BTC, "15m"][START + DAY + HOUR]
+    source.asked.clear()
+    report = backfill(store, source, [BTC], ["15m"], START, START + 3 * DAY)[0]
+    assert [start for _, start, _ in source.asked] == [START + DAY]
+    assert (report.rows, report.inserted, report.unchanged, report.gaps) == (288, 1, 287, ())
+
+
+def test_an_import_that_starts_in_the_middle_of_a_day_has_every_whole_day() -> None:
+    """Batches are cut where days begin, whatever time the first bar has."""
+    store, source = Memory(), exchange(batch_bars=100)
+    hours, days, _ = ingest(store, source, [BTC], ["1h", "1d"], START + 7 * HOUR, START + 5 * DAY)
+    assert (hours.first_ts, hours.rows, hours.gaps) == (START + 7 * HOUR, 5 * 24 - 7, ())
+    assert (days.first_ts, days.rows, days.gaps) == (START + DAY, 4, ())
+
+
 def test_a_hole_since_the_last_stored_bar_is_reported() -> None:
     """D58: a hole is named, never filled."""
     store, source = Memory(), exchange()
@@ -169,7 +189,8 @@ def test_higher_timeframes_wait_for_their_last_bar() -> None:
     """A day is stored when all of its bars are, in whatever steps they came."""
     store, source = Memory(), exchange()
     for hours in (5, 23, 30, 47, 48, 100):
-        ingest(store, source, [BTC], ["1h", "1d"], START, START + hours * HOUR)
+        reports = ingest(store, source, [BTC], ["1h", "1d"], START, START + hours * HOUR)
+        assert all(report.rows == report.inserted for report in reports)
     assert (store.count("1h", exchange="live"), store.count("1d", exchange="live")) == (100, 4)
 
 
@@ -194,3 +215,19 @@ def test_progress_reaches_its_total_and_a_report_is_json() -> None:
     reports = ingest(Memory(), exchange(), [BTC], ["1h"], START, START + 2 * DAY, lambda *step: told.append(step))
     assert told == [("BTC/USDT:USDT 15m", 96, 192), ("BTC/USDT:USDT 15m", 192, 192)]
     assert json.loads(json.dumps([report.as_dict() for report in reports]))[0]["rows"] == 48
+
+
+def test_the_synthetic_market_is_stored_in_four_timeframes_without_its_minutes() -> None:
+    """90 days of two symbols: 15m, 1h, 4h and 1d of one pass over the minutes, which are not stored; again: nothing new."""
+    start, now = at("2017-03-01"), at("2017-05-30")
+    source = GeneratedSource("synthetic", "realistic", 7, 90, 60.0, None, StoppedClock(now))
+    store = Memory()
+    reports = ingest(store, source, [BTC, "ETH/USDT:USDT"], ["15m", "1h", "4h", "1d"], start, now)
+    expected = [("15m", 8_640), ("1h", 2_160), ("4h", 540), ("1d", 90), ("funding", 270)] * 2
+    assert [(r.timeframe, r.inserted) for r in reports] == expected
+    assert {r.made_of for r in reports} == {"1m", "funding"}
+    assert not any(timeframe == "1m" for _, _, timeframe in store.rows)
+    assert [r.rows for r in ingest(store, source, [BTC], ["15m", "1h", "4h", "1d"], start, now)] == [0] * 5
+    stored = store.get_candles_range(BTC, "4h", start, now, "synthetic")
+    direct = source.candles(BTC, "4h", start, now)
+    assert all(np.array_equal(columns(stored)[name], columns(direct)[name]) for name in columns(direct))
