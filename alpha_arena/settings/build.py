@@ -156,7 +156,9 @@ class Parts:
         node = self.plain.get("exchange")
         if node is None:
             return None
-        kind = node.get("kind")
+        if "kind" not in node:
+            raise ConfigError(f"exchange.{next(iter(node), '')} is given but no exchange; add one of {_options(self, 'exchange')}")
+        kind = node["kind"]
         if kind not in SOURCES:
             raise UnknownName("exchange.kind", str(kind), SOURCES)
         found = self.build.component(
@@ -193,6 +195,10 @@ class Parts:
         for name in self.plain:
             if name not in known:
                 raise UnknownName("key", name, known)
+
+
+def _options(parts: Parts, group: str) -> str:
+    return " ".join(f"{group}={name}" for name in options(parts.composed.folders, group))
 
 
 def config_hash(resolved: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from alpha_arena.core.errors import ConfigError, UnknownName
 from alpha_arena.settings.compose import Composed
 from alpha_arena.settings.environment import is_secret, masked_text
-from alpha_arena.settings.parameters import fields_of, parameter, plain_types
+from alpha_arena.settings.parameters import choices, fields_of, parameter, plain_types
 
 T = TypeVar("T")
 PACKAGE = "alpha_arena"
@@ -145,7 +146,9 @@ class Builder:
 
     def _refused(self, found: type, name: str, value: object, key: str) -> str:
         full = f"{key}.{name}" if key else name
-        return f"{self._shown(full, value)} is not allowed: {full} is {self._allowed(found, name)}{self._origin(full)}"
+        near = get_close_matches(str(value), choices(fields_of(found)[name]), n=1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        return f"{self._shown(full, value)} is not allowed: {full} is {self._allowed(found, name)}{hint}{self._origin(full)}"
 
     def _allowed(self, found: type, name: str) -> str:
         return parameter(name, fields_of(found)[name]).allowed

@@ -25,6 +25,7 @@ from alpha_arena.settings.environment import masked_text
 from alpha_arena.settings.overrides import parse, refuse_sweep, text_of, value_of
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf"
+NULLABLE = ("arena", "exchange", "experiment")
 COMING = {"executor": {"okx"}, "exchange": {"embedded"}, "decision": {"llm", "rl"}}
 VARIABLE = re.compile(r"oc\.env:(\w+)")
 # Hydra keeps its state in a singleton
@@ -130,17 +131,24 @@ def compose(where: Folders, command: str, overrides: Sequence[str]) -> Composed:
     parsed = parse(overrides)
     refuse_sweep(parsed)
     _check_choices(where, command, parsed)
+    nulls = [override.key_or_group for override in parsed if _is_null_choice(where, override)]
     try:
-        config = raw_config(where, command, [text_of(override) for override in parsed])
+        config = raw_config(where, command, [text_of(override) for override in parsed if override.key_or_group not in nulls])
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise _diagnosed(where, command, parsed, error) from None
     _refuse_new_keys(where, command, parsed)
-    return _composed(config, where)
+    return _composed(config, where, nulls)
 
 
-def _composed(config: DictConfig, where: Folders) -> Composed:
+def _is_null_choice(where: Folders, override: Override) -> bool:
+    """Hydra itself has no way to say that nothing is to be chosen."""
+    return override.key_or_group in groups(where) and not override.is_delete() and override.value() is None
+
+
+def _composed(config: DictConfig, where: Folders, nulls: Sequence[str] = ()) -> Composed:
     choices = {str(group): choice for group, choice in config.hydra.runtime.choices.items()}
     with open_dict(config):
+        config.update(dict.fromkeys(nulls))
         del config["hydra"]
         config.strategy_name = choices.get("strategy")
     raw = OmegaConf.to_container(config)
@@ -189,17 +197,23 @@ def base_keys(where: Folders, command: str) -> frozenset[str]:
 def _check_choices(where: Folders, command: str, parsed: Sequence[Override]) -> None:
     for override in parsed:
         group, choice = override.key_or_group, override.value()
-        if group not in groups(where) or override.is_delete() or choice is None:
+        if group not in groups(where) or override.is_delete() or (choice is None and group in NULLABLE):
             continue
         if choice in COMING.get(group, ()):
+            _refuse_unguarded(group, parsed)
             raise NotYet(_coming(group, str(choice)))
         if not isinstance(choice, str | int) or str(choice) not in options(where, group):
             raise UnknownName(group, str(choice), options(where, group))
 
 
+def _refuse_unguarded(group: str, parsed: Sequence[Override]) -> None:
+    if group == "executor" and value_of(parsed, "risk") == "none":
+        raise ConfigError("risk=none is refused with executor=okx: orders that reach an exchange pass the risk rules; choose risk=default")
+
+
 def _coming(group: str, choice: str) -> str:
-    needs = ", together with exchange=okx or exchange=embedded," if group == "executor" else ""
-    return f"{group}={choice}{needs} comes with a later issue; until then choose another {group}"
+    needs = " needs exchange=okx or exchange=embedded and" if group == "executor" else ""
+    return f"{group}={choice}{needs} comes with a later version; until then choose one of the others of conf/{group}"
 
 
 def _refuse_new_keys(where: Folders, command: str, parsed: Sequence[Override]) -> None:
@@ -218,7 +232,7 @@ def _unknown(given: str, key: str, known: frozenset[str] | Sequence[str]) -> Unk
 
 def _diagnosed(where: Folders, command: str, parsed: Sequence[Override], error: Exception) -> ConfigError:
     """Which override Hydra could not apply, and what was meant."""
-    chosen = [text_of(override) for override in parsed if override.key_or_group in groups(where)]
+    chosen = [text_of(o) for o in parsed if o.key_or_group in groups(where) and not _is_null_choice(where, o)]
     try:
         known = raw_config(where, command, chosen)
     except (HydraException, OmegaConfBaseException, YAMLError) as cause:
@@ -261,8 +275,8 @@ def _walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def option(where: Folders, group: str, name: str) -> Plain:
-    """One option of a group, resolved by itself.
+def option(where: Folders, group: str, name: str, resolve: bool = True) -> Plain:
+    """One option of a group by itself.
 
     Raises:
         UnknownName: the group has no such option.
@@ -273,6 +287,6 @@ def option(where: Folders, group: str, name: str) -> Plain:
     try:
         loaded = OmegaConf.load(file)
         node = raw_config(where, f"{group}/{name}", [])[group] if "defaults" in loaded else loaded
-        return _plain(OmegaConf.to_container(node, resolve=True))
+        return _plain(OmegaConf.to_container(node, resolve=resolve))
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(f"{file} cannot be read: {first_line(error)}") from None

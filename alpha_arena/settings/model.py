@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alpha_arena.ingest import MarketSource
 
 FORBID = ConfigDict(extra="forbid")
+DATABASE = re.compile(r"(sqlite|postgresql)(\+\w+)?://")
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
@@ -37,6 +38,17 @@ def slug(name: str) -> str:
     if not SLUG.fullmatch(name):
         raise ValueError(f"{name!r} must be 1 to 40 letters, digits, - or _, the first a letter or digit")
     return name
+
+
+def address(url: str) -> str:
+    """A database's address in SQLAlchemy's form.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not DATABASE.match(url):
+        raise ValueError(f"{url!r} is not an address such as sqlite:///data/alpha_arena.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+    return url
 
 
 @checked(frozen=True, config=FORBID)
@@ -94,7 +106,7 @@ class ExecutorChoice:
 class Database:
     """conf/database. url: SQLAlchemy's form."""
 
-    url: Annotated[str, Field(pattern=r"^[A-Za-z][\w+]*://")] = field(repr=False)
+    url: Annotated[str, AfterValidator(address)] = field(repr=False)
 
 
 @checked(frozen=True, config=FORBID)

@@ -11,7 +11,8 @@ from hydra.errors import HydraException
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.settings.environment import is_secret
 
-OPEN_NODES = ("strategies.",)
+# their keys are names, not a fixed set
+OPEN_NODES = ("strategies.", "decision.weights.", "decision.regime_fit.", "risk.rules.")
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
@@ -65,9 +66,9 @@ def _refuse_hydra(override: Override) -> None:
 
 
 def text_of(override: Override) -> str:
-    """The override as it is given to Hydra; keys below an open node need no "+"."""
+    """The override as it is given to Hydra; keys below an open node, and whole mappings, need no "+": building checks what they hold."""
     line = override.input_line or ""
-    return f"++{line}" if line.startswith(OPEN_NODES) else line
+    return f"++{line}" if line.startswith(OPEN_NODES) or (isinstance(override.value(), dict) and line[0] not in "+~") else line
 
 
 def value_of(overrides: Iterable[Override], key: str) -> object:

@@ -75,7 +75,14 @@ def _types(annotation: Any) -> Iterator[Any]:
         yield get_origin(annotation) or annotation
 
 
+def choices(field: FieldInfo) -> list[str]:
+    """What a field that names its values may be; empty for others."""
+    return [str(value) for value in get_args(field.annotation)] if get_origin(field.annotation) is Literal else []
+
+
 def _words(annotation: Any) -> str:
+    if hasattr(annotation, "__metadata__"):
+        return _words(annotation.__origin__)
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, get_args(annotation)))
     if get_origin(annotation) in (Union, UnionType):
