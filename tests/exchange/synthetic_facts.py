@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from alpha_arena.core.types import Candles, Floats
 
+
 def returns(candles: Candles) -> Floats:
     return np.diff(np.log(candles.close))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -267,3 +269,22 @@ def test_models_are_told_apart() -> None:
     assert REALISTIC.digest != VIVID.digest
     assert REALISTIC.digest == sha256(repr(REALISTIC).encode()).hexdigest()
     assert VIVID.contrast == 4 * REALISTIC.contrast
+
+
+def test_threads_share_one_market() -> None:
+    shared = Levels(REALISTIC, REALISTIC.contract(ETH), 21, None)
+    days = [REALISTIC.epoch_day + day for day in (40, 3, 55, 21, 60, 1)] * 4
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(shared.at, days))
+    alone = Levels(REALISTIC, REALISTIC.contract(ETH), 21, None)
+    assert found == [alone.at(day) for day in days]
+
+
+def test_a_day_takes_milliseconds_once_its_level_is_known() -> None:
+    MARKET.bars(BTC, START, START + DAY)
+    spent = []
+    for _ in range(5):
+        began = time.process_time()
+        MARKET.bars(BTC, START, START + DAY)
+        spent.append(time.process_time() - began)
+    assert min(spent) < 0.05

@@ -99,6 +99,8 @@ class Span:
 
     def cells(self, name: str, duration: int) -> Cells:
         """Cells of that mean duration in minutes: cell k begins at (k + u_k) * duration, so it lasts up to twice as long."""
+        if duration == 1:
+            return self._minutes(name)
         first = self.start // duration - 1
         drawn = words(self.seed, name, first, (self.end - 1) // duration - first + 1)
         index = np.arange(first, first + len(drawn))
@@ -107,3 +109,7 @@ class Span:
         length = bounds[1:] - bounds[:-1]
         kept = length > 0
         return Cells(begin[kept], length[kept], uniform(drawn[kept, 1]))
+
+    def _minutes(self, name: str) -> Cells:
+        """Cells of one minute begin where they stand."""
+        return Cells(self.minutes, np.ones(len(self), np.int64), uniform(self.words(name)[:, 1]))
