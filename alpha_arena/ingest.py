@@ -38,7 +38,7 @@ class Warehouse(Protocol):
     def write_candles(self, exchange: str, symbol: str, timeframe: str, candles: Candles) -> Written: ...
     def write_funding(self, exchange: str, symbol: str, funding: Funding) -> Written: ...
     def get_candles_range(self, symbol: str, timeframe: str, start_ts: int, end_ts: int, exchange: str | None = None) -> Candles: ...
-    def get_funding_range(self, symbol: str, start_ts: int, end_ts: int, exchange: str | None = None) -> Funding: ...
+    def get_latest_funding(self, symbol: str, exchange: str | None = None) -> dict[str, Any] | None: ...
 
 
 class MarketSource(CandleSource, Protocol):
@@ -231,7 +231,7 @@ class Import:
         whole = self.source.span(symbol, native)
         if whole:
             return Job(symbol, native, dict.fromkeys(made, whole[0]), whole[1])
-        last = {name: self._last_ts(symbol, name, since_ms, now_ms) for name in made}
+        last = {name: self._last_ts(symbol, name) for name in made}
         starts = {name: since_ms if ts is None else ts + _bar_ms(name) for name, ts in last.items()}
         return Job(symbol, native, starts, now_ms, {name: ts for name, ts in last.items() if ts is not None})
 
@@ -239,11 +239,14 @@ class Import:
         """Do the jobs one after the other."""
         return [report for job in jobs for report in (self._settlements(job) if job.native == FUNDING else self._bars(job))]
 
-    def _last_ts(self, symbol: str, timeframe: str, since_ms: int, now_ms: int) -> int | None:
+    def _last_ts(self, symbol: str, timeframe: str) -> int | None:
         if timeframe != FUNDING:
             return self.service.last_ts(self.source.name, symbol, timeframe)
-        known = self.service.get_funding_range(symbol, since_ms, now_ms, self.source.name).ts
-        return int(known[-1]) if known.size else None
+        try:
+            newest = self.service.get_latest_funding(symbol, self.source.name)
+        except NoData:
+            return None
+        return int(newest["ts"]) if newest else None
 
     def _report(self, job: Job, timeframe: str) -> Report:
         repairs = self.source.repairs(job.symbol, job.native)
@@ -297,7 +300,9 @@ class Import:
         return True
 
     def _stored(self, job: Job, timeframe: str, left: int, right: int) -> Candles | None:
-        """The stored bars of a window if none is missing."""
+        """The stored bars of a window if none is missing; bars that the store would make of lower ones do not count."""
+        if self.service.last_ts(self.source.name, job.symbol, timeframe) is None:
+            return None
         bar_ms = timeframe_ms(timeframe)
         first = -(-max(left, job.starts[timeframe]) // bar_ms) * bar_ms
         rows = self.service.get_candles_range(job.symbol, timeframe, first, right - bar_ms + 1, self.source.name)

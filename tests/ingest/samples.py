@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from alpha_arena.core.errors import NoData
 from alpha_arena.core.types import Candles, Funding
 from alpha_arena.exchange.file import FileSource
 
@@ -120,6 +121,12 @@ class Memory:
     def get_candles_range(self, symbol: str, timeframe: str, start_ts: int, end_ts: int, exchange: str | None = None) -> Candles:
         table = self._range((exchange or "file", symbol, timeframe), start_ts, end_ts, 6)
         return Candles(table[:, 0].astype(np.int64), *table[:, 1:].T)
+
+    def get_latest_funding(self, symbol: str, exchange: str | None = None) -> dict[str, Any] | None:
+        if not any(key[:2] == (exchange, symbol) and key[2] != "funding" for key in self.rows):
+            raise NoData(f"no candles of {symbol} from {exchange} are stored")
+        held = self.rows.get((exchange or "file", symbol, "funding"), {})
+        return {"ts": max(held), "rate": held[max(held)][0], "exchange": exchange} if held else None
 
     def get_funding_range(self, symbol: str, start_ts: int, end_ts: int, exchange: str | None = None) -> Funding:
         table = self._range((exchange or "file", symbol, "funding"), start_ts, end_ts, 2)
