@@ -11,7 +11,7 @@ from alpha_arena.core.types import Floats, Ints
 
 
 class Rules(NamedTuple):
-    """Costs and limits; fractions of notional or price unless the name says otherwise."""
+    """Costs and limits; fractions of notional or price unless the name says otherwise. fixed_equity: sizes positions; 0: the account's."""
 
     taker_fee: float
     maker_fee: float
@@ -23,6 +23,7 @@ class Rules(NamedTuple):
     diff_fraction: float
     maintenance_margin: float
     leverage: float
+    fixed_equity: float
     rearm_bars: int
     bar_ms: int
 

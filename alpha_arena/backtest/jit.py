@@ -300,5 +300,6 @@ def run(bars: Bars, wishes: Wishes, events: Settlements, rules: Rules, capital: 
         equity = marked(state, bars.close[row], rules.lot)
         path.equity[row], path.lots[row] = equity, state.lots
         ruined = ruined or equity <= 0
-        state, change = decide(state, row, bars.close[row], 0.0 if ruined else equity, wishes, rules)
+        sizing = 0.0 if ruined else (rules.fixed_equity if rules.fixed_equity > 0 else equity)
+        state, change = decide(state, row, bars.close[row], sizing, wishes, rules)
     return path, log

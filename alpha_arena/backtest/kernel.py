@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -98,6 +98,7 @@ def simulate(
     *,
     mark: Candles | None = None,
     forced: NDArray[np.bool_] | None = None,
+    fixed_equity: float | None = None,
 ) -> Simulation:
     """Trade the signals from a flat account on rows `start` and later.
 
@@ -107,13 +108,14 @@ def simulate(
         initial_capital: quote currency.
         mark: bars of the mark price, which then decide on liquidation; one row for each of the market's.
         forced: rows at which a risk rule demands the reduction, so that thresholds do not apply.
+        fixed_equity: quote currency that exposures are fractions of, instead of the account's own.
 
     Raises:
         ConfigError: leverage, capital or start are out of range.
         DataError: rows do not match, or an exposure is not a finite number.
     """
     _check(market, signals, leverage, initial_capital, start, mark)
-    bars, rules = _bars(market, mark, start), _rules(costs, instrument, leverage, market.bar_ms)
+    bars, rules = _bars(market, mark, start), _rules(costs, instrument, leverage, market.bar_ms, fixed_equity)
     wishes = _wishes(signals, np.zeros(len(market), np.bool_) if forced is None else forced, start)
     path, log = run(bars, wishes, _settlements(market), rules, float(initial_capital))
     return _simulation(bars, path, log, rules, initial_capital)
@@ -169,10 +171,10 @@ def _wishes(signals: Signals, forced: NDArray[np.bool_], start: int) -> Wishes:
     return Wishes(exposure, stop, take, _flags(forced, start))
 
 
-def _rules(costs: Costs, instrument: Instrument, leverage: float, bar_ms: int) -> Rules:
-    named = {item.name: getattr(costs, item.name) for item in fields(costs) if item.name in Rules._fields}
-    money = {name: float(value) for name, value in named.items() if name != "rearm_bars"}
-    return Rules(**money, lot=float(instrument.lot), leverage=float(leverage), rearm_bars=int(costs.rearm_bars), bar_ms=int(bar_ms))
+def _rules(costs: Costs, instrument: Instrument, leverage: float, bar_ms: int, fixed_equity: float | None) -> Rules:
+    money = {name: float(getattr(costs, name)) for name in Rules._fields if name != "rearm_bars" and hasattr(costs, name)}
+    own = {"lot": float(instrument.lot), "leverage": float(leverage), "fixed_equity": float(fixed_equity or 0)}
+    return Rules(**money, **own, rearm_bars=int(costs.rearm_bars), bar_ms=int(bar_ms))
 
 
 def _settlements(market: Market) -> Settlements:

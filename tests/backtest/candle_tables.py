@@ -42,7 +42,7 @@ class Case:
         bars: (open, high, low, close) of each row. hours: opens of the bars, 0, 1, 2 ... by default.
         exposure: target at each close. stop, take: rows of levels that are not NaN. forced: rows at which the reduction is demanded.
         funding: (hour, rate). mark: rows on which the mark price differs from the traded one.
-        costs: what differs from FREE.
+        costs: what differs from FREE. fixed: equity that sizes positions, None for the account's own.
         trades: expected closed trades, in order; only the keys given are compared.
         equity, quantity: expected at rows. assumed: payments at an assumed rate.
     """
@@ -64,6 +64,7 @@ class Case:
     capital: float = 1000.0
     lot: float = 0.01
     assumed: int = 0
+    fixed: float | None = None
 
     @property
     def rows(self) -> int:
@@ -272,6 +273,16 @@ ORDERS = [
         [1, 5, 5],
         quantity={1: 10, 2: 19.09},
         costs={"diff_threshold": 0},
+    ),
+    Case("a fixed equity sizes the position", [FLAT] * 2, [0.5, 0.5], quantity={1: 2.5}, fixed=500),
+    Case(
+        "a fixed equity does not revive an account without any",
+        bars=[FLAT, FLAT, (80,) * 4, (80,) * 4, (80,) * 4],
+        exposure=[9.8, 0, 0.5, -0.5, 0.5],
+        leverage=10,
+        trades=[{"pnl": -1960}],
+        quantity={3: 0, 4: 0},
+        fixed=1000,
     ),
     Case(
         "without equity the account is flat for good",

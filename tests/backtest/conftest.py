@@ -25,8 +25,8 @@ class Outcome:
 
 def run_kernel(case: Case) -> Simulation:
     """A case through the vectorised backtest."""
-    forced, mark = case.demanded, case.marks
-    return simulate(case.market, case.signals, case.terms, case.instrument, case.leverage, case.capital, mark=mark, forced=forced)
+    given = {"mark": case.marks, "forced": case.demanded, "fixed_equity": case.fixed}
+    return simulate(case.market, case.signals, case.terms, case.instrument, case.leverage, case.capital, **given)
 
 
 def trades_of(simulation: Simulation) -> list[Mapping[str, Any]]:

@@ -1,0 +1,211 @@
+"""What a backtest is worth: a run with its frames and the figures of result.json (specs: quant §2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alpha_arena.backtest import statistics as figures
+from alpha_arena.backtest.ambiguous import ambiguous_gains
+from alpha_arena.backtest.record import Record
+from alpha_arena.core.costs import Costs
+from alpha_arena.core.market import Market
+from alpha_arena.core.timeframes import bars_per_year, timeframe_name
+from alpha_arena.core.types import Floats, Instrument, Ints
+
+SHOWN = ("total_return", "cagr", "sharpe", "sortino", "max_drawdown", "trades", "win_rate", "profit_factor", "exposure_time", "fees")
+PERCENT = ("total_return", "cagr", "max_drawdown", "win_rate", "exposure_time", "buy_and_hold_return")
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which conditions it was simulated; instruments by symbol, leverage as notional / margin, seconds of wall time."""
+
+    costs: Costs
+    instruments: Mapping[str, Instrument]
+    leverage: float
+    seconds: float = 0.0
+    fixed_equity: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A backtest.
+
+    Attributes:
+        name: e.g. "ema_trend". settings: the resolved configuration, secrets masked.
+        result: the figures of result.json; None where one is not defined or infinite.
+        trades, signals: frames in the columns of specs: simulation. equity: ts, equity, exposure, drawdown, a row a bar.
+        fills: every execution. markets: the simulated bars by symbol.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(repr=False)
+    result: Mapping[str, Any]
+    trades: pd.DataFrame
+    equity: pd.DataFrame
+    signals: pd.DataFrame
+    fills: pd.DataFrame
+    markets: Mapping[str, Market] = field(repr=False)
+
+    @classmethod
+    def of(cls, name: str, record: Record, terms: Terms, settings: Mapping[str, Any] | None = None) -> Run:
+        """A run from what an engine left."""
+        result = summarise(record, terms)
+        return cls(name, settings or {}, result, record.trades, equity_frame(record), record.signals, record.fills, record.markets)
+
+    def __repr__(self) -> str:
+        """A short table."""
+        r = self.result
+        first = f"{self.name}: {', '.join(self.markets)} {timeframe_name(r['simulation']['timeframe_ms'])}, {r['bars']:,} bars"
+        span = f"{day(r['start_ts'])} to {day(r['end_ts'])}, {r['initial_capital']:,.2f} to {r['final_equity']:,.2f}"
+        rows = [f"  {name:<20}{shown(name, r[name]):>12}" for name in (*SHOWN, "funding", "buy_and_hold_return")]
+        return "\n".join([f"{first}, {span}", *rows])
+
+
+def day(ts: int) -> str:
+    """Date of a time in ms."""
+    return str(np.datetime64(ts, "ms").astype("datetime64[D]"))
+
+
+def shown(name: str, value: float | None) -> str:
+    """A figure for people: percent, count or number; unknown ones as a dash."""
+    if value is None:
+        return UNKNOWN
+    text = f"{value * 100:,.2f} %" if name in PERCENT else (f"{value:,}" if isinstance(value, int) else f"{value:,.2f}")
+    return text.replace("-", "−")
+
+
+def plain(value: Any) -> Any:
+    """As JSON can say it: numbers of numpy as Python's, None for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def equity_frame(record: Record) -> pd.DataFrame:
+    """ts, equity (quote), exposure, drawdown (0 or negative), a row a bar."""
+    drawdown = figures.drawdowns(figures.curve(record.initial_capital, record.equity))[1:]
+    return pd.DataFrame({"ts": record.ts, "equity": record.equity, "exposure": record.exposure, "drawdown": drawdown})
+
+
+def summarise(record: Record, terms: Terms) -> dict[str, Any]:
+    """All figures of result.json. Money is quote currency; fees, slippage and funding are positive when paid."""
+    bar_ms = next(iter(record.markets.values())).bar_ms
+    named: dict[str, Any] = plain(
+        {
+            **_growth(record, bars_per_year(bar_ms)),
+            **_trading(record),
+            **_use(record, bars_per_year(bar_ms)),
+            **_paid(record, terms),
+            **_doubts(record),
+            "bars": int(record.ts.size),
+            "start_ts": record.ts[0],
+            "end_ts": record.ts[-1],
+            "seconds": terms.seconds,
+            "buy_and_hold_return": float(buy_and_hold(record.markets, record.ts)[-1] - 1),
+            "open_positions": [asdict(position) for position in record.open_positions],
+            "simulation": inputs(terms, bar_ms),
+        }
+    )
+    return named
+
+
+def inputs(terms: Terms, bar_ms: int) -> dict[str, Any]:
+    """The inputs of specs: simulation as used; lot by symbol where there are several."""
+    costs = terms.costs
+    names = ("taker_fee", "maker_fee", "slippage", "stop_slippage", "min_notional", "diff_threshold", "diff_fraction", "maintenance_margin")
+    lots = {symbol: instrument.lot for symbol, instrument in terms.instruments.items()}
+    return {
+        "lot": next(iter(lots.values())) if len(lots) == 1 else lots,
+        **{name: getattr(costs, name) for name in names},
+        "leverage": terms.leverage,
+        "rearm_bars": costs.rearm_bars,
+        "timeframe_ms": bar_ms,
+        "fixed_equity": terms.fixed_equity,
+    }
+
+
+def _growth(record: Record, ppy: float) -> dict[str, Any]:
+    curve = figures.curve(record.initial_capital, record.equity)
+    r = figures.returns(curve)
+    sharpe, skew, kurt = figures.bar_sharpe(r), figures.skewness(r), figures.kurtosis(r)
+    return {
+        "initial_capital": record.initial_capital,
+        "final_equity": curve[-1],
+        "total_return": curve[-1] / curve[0] - 1,
+        "cagr": figures.cagr(curve, ppy),
+        "sharpe": figures.sharpe(r, ppy),
+        "sortino": figures.sortino(r, ppy),
+        "calmar": figures.calmar(curve, ppy),
+        "max_drawdown": figures.max_drawdown(curve),
+        "longest_drawdown_bars": figures.longest_drawdown(curve),
+        "ulcer": figures.ulcer(curve),
+        "volatility": figures.volatility(r, ppy),
+        "value_at_risk": figures.value_at_risk(r),
+        "expected_shortfall": figures.expected_shortfall(r),
+        "probabilistic_sharpe": figures.probabilistic_sharpe(sharpe, r.size, skew, kurt),
+    }
+
+
+def _trading(record: Record) -> dict[str, Any]:
+    pnl = record.trades["pnl"].to_numpy()
+    sides, why = record.trades["side"], record.trades["exit_reason"]
+    return {
+        "trades": int(pnl.size),
+        "win_rate": figures.win_rate(pnl),
+        "profit_factor": figures.profit_factor(pnl),
+        "expectancy": figures.mean(pnl),
+        "average_win": figures.mean(pnl[pnl > 0]),
+        "average_loss": figures.mean(pnl[pnl < 0]),
+        "average_bars_held": figures.mean(record.trades["bars_held"].to_numpy()),
+        "trades_by_side": {side: int((sides == side).sum()) for side in ("long", "short")},
+        "trades_by_exit": {reason: int((why == reason).sum()) for reason in ("signal", "stop", "take", "liquidation")},
+    }
+
+
+def _use(record: Record, ppy: float) -> dict[str, Any]:
+    traded = float((record.fills["quantity"].abs() * record.fills["price"]).sum())
+    leverage = np.divide(record.notional, record.equity, out=np.zeros(record.equity.size), where=record.equity > 0)
+    return {
+        "exposure_time": figures.mean((record.notional > 0).astype(np.float64)),
+        "average_leverage": figures.mean(leverage),
+        "turnover": figures.turnover(traded, record.equity, ppy),
+    }
+
+
+def slippage_paid(fills: pd.DataFrame, costs: Costs) -> float:
+    """What market fills and stops paid against the price that they were triggered at, quote currency."""
+    rates = fills["reason"].map({"signal": costs.slippage, "stop": costs.stop_slippage}).fillna(0.0)
+    notional = fills["quantity"].abs() * fills["price"]
+    return float((notional * rates / (1 + rates * np.sign(fills["quantity"]))).sum())
+
+
+def _paid(record: Record, terms: Terms) -> dict[str, Any]:
+    fees, slippage = float(record.fills["fee"].sum()), slippage_paid(record.fills, terms.costs)
+    net = float(record.equity[-1]) - record.initial_capital
+    gross = net + fees + slippage + record.funding
+    split = {"gross": gross, "fees": fees, "slippage": slippage, "funding": record.funding, "net": net}
+    return {"fees": fees, "funding": record.funding, "funding_assumed": record.funding_assumed, "slippage": slippage, "costs": split}
+
+
+def _doubts(record: Record) -> dict[str, Any]:
+    gains = ambiguous_gains(record)
+    part = gains.size / len(record.trades) if len(record.trades) else 0.0
+    return {"ambiguous": {"bars": int(gains.size), "share_of_trades": part, "gain_if_take_first": float(gains.sum())}}
+
+
+def buy_and_hold(markets: Mapping[str, Market], ts: Ints) -> Floats:
+    """Price over the first close, without costs, the mean of symbols held in equal parts; shape [T]. A missing bar keeps the last price."""
+    rows = {symbol: np.maximum(np.searchsorted(market.ts, ts, side="right") - 1, 0) for symbol, market in markets.items()}
+    return sum((market.close[rows[symbol]] / market.close[0] for symbol, market in markets.items()), np.zeros(ts.size)) / len(markets)
