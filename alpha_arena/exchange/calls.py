@@ -71,7 +71,7 @@ class Patience:
         try:
             return retrying(function)
         except TransientError as error:
-            raise TransientError(f"{what} failed {self.attempts} times, last with: {error}; try again later") from error
+            raise TransientError(f"{what} failed {self.attempts} times, last with: {error}; check the network") from error
 
     def _pause(self, failures: int) -> float:
         return min(self.first_s * 2.0 ** (failures - 1), self.longest_s) * (1 + self.draw.random() / 2)

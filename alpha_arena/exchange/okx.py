@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 BARS = {"1m": "1m", "3m": "3m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "1H", "2h": "2H", "4h": "4H"} | {
     name: f"{name.upper()}utc" for name in ("6h", "12h", "1d")
 }
+ENDPOINTS = {
+    "market/candles": "publicGetMarketCandles",
+    "market/history-candles": "publicGetMarketHistoryCandles",
+    "public/funding-rate-history": "publicGetPublicFundingRateHistory",
+}
 RECENT_BARS = 1_430  # market/candles reaches 1,440 back; a margin for bars that close meanwhile
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -121,7 +126,7 @@ class OkxSource:
             limit = min(self.page_bars, (cursor - first_ms) // bar_ms)
             recent = cursor - limit * bar_ms >= self.clock.now_ms() - RECENT_BARS * bar_ms
             query = {"instId": instrument, "bar": BARS[timeframe], "after": cursor, "limit": limit}
-            rows = self._ask("publicGetMarketCandles" if recent else "publicGetMarketHistoryCandles", query)
+            rows = self._ask("market/candles" if recent else "market/history-candles", query)
             return [_bar(row, instrument) for row in rows]
 
         closed = [(ts, *values) for ts, (done, values) in _pages(page, first_ms, last_ms, instrument) if done]
@@ -138,7 +143,7 @@ class OkxSource:
 
         def page(cursor: int) -> list[tuple[int, float]]:
             query = {"instId": instrument, "after": cursor, "limit": self.page_funding}
-            return [_settlement(row, instrument) for row in self._ask("publicGetPublicFundingRateHistory", query)]
+            return [_settlement(row, instrument) for row in self._ask("public/funding-rate-history", query)]
 
         rows = sorted(_pages(page, start_ms, end_ms, instrument))
         return Funding(np.array([ts for ts, _ in rows], dtype=np.int64), np.array([rate for _, rate in rows], dtype=np.float64))
@@ -152,9 +157,9 @@ class OkxSource:
     @cached_property
     def _limits(self) -> Mapping[str, Limiter]:
         return {
-            "publicGetMarketCandles": Limiter(self.candles_2s, self.waiting),
-            "publicGetMarketHistoryCandles": Limiter(self.history_2s, self.waiting),
-            "publicGetPublicFundingRateHistory": Limiter(self.funding_2s, self.waiting),
+            "market/candles": Limiter(self.candles_2s, self.waiting),
+            "market/history-candles": Limiter(self.history_2s, self.waiting),
+            "public/funding-rate-history": Limiter(self.funding_2s, self.waiting),
         }
 
     def _ask(self, endpoint: str, query: Mapping[str, Any]) -> list[Any]:
@@ -162,10 +167,10 @@ class OkxSource:
 
         def once() -> list[Any]:
             self._limits[endpoint].wait()
-            return ask(self._client, endpoint, query)
+            return ask(self._client, ENDPOINTS[endpoint], query)
 
         patience = Patience(self.attempts, self.backoff_s, self.backoff_max_s, self.waiting)
-        return patience.call(f"{endpoint} of {self.name} for {query['instId']}", once)
+        return patience.call(f"{endpoint} of {self.hosts[self.region]} for {query['instId']}", once)
 
 
 def _pages(page: Callable[[int], list[tuple[int, Values]]], start_ms: int, end_ms: int, instrument: str) -> list[tuple[int, Values]]:

@@ -15,8 +15,10 @@ from okx_replies import Market, Reply, data, refusal, row, serving, settlement
 from pydantic import ValidationError
 
 from alpha_arena.core.errors import ConfigError, SafetyError, SourceError, TransientError
+from alpha_arena.data.service import DataService
 from alpha_arena.exchange.calls import Limiter, Patience, Waiting
 from alpha_arena.exchange.okx import OkxSource, instrument_id
+from alpha_arena.ingest import ingest
 
 BTC = "BTC/USDT:USDT"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -156,7 +158,10 @@ def test_a_server_that_keeps_failing_is_a_clear_error() -> None:
     """The message names the endpoint, the instrument, the number of calls and the last cause."""
     with (
         okx(*[refusal("50011", 429)] * 6) as (source, market, _),
-        pytest.raises(TransientError, match=r"MarketCandles of okx for BTC-USDT-SWAP failed 6 times, last with: RateLimitExceeded.*50011"),
+        pytest.raises(
+            TransientError,
+            match=r"market/candles of http://127.0.0.1:\d+ for BTC-USDT-SWAP failed 6 times, last with: RateLimitExceeded.*50011",
+        ),
     ):
         source.candles(BTC, "1h", NOW - 10 * HOUR, NOW)
     assert len(market.asked) == 6
@@ -283,6 +288,24 @@ def test_symbols_and_timeframes_that_okx_does_not_have() -> None:
         instrument_id("BTC")
     with okx() as (source, _, _), pytest.raises(ConfigError, match="timeframe '45m' is not one of OKX's: 1m 3m"):
         source.candles(BTC, "45m", 0, NOW)
+
+
+def test_an_import_from_okx_is_idempotent_and_resumes(tmp_path: Path) -> None:
+    """D40, D45: candles and funding into a database; a second call changes nothing and asks for what is new alone."""
+    service = DataService(f"sqlite:///{tmp_path / 'market.db'}")
+    service.upgrade()
+    with okx() as (source, market, _):
+        first = ingest(service, source, [BTC], ["1h", "8h"], NOW - 10 * DAY, NOW)
+        market.asked.clear()
+        second = ingest(service, source, [BTC], ["1h", "8h"], NOW - 10 * DAY, NOW)
+    assert [(r.timeframe, r.made_of, r.rows, r.inserted) for r in first] == [
+        ("1h", "1h", 239, 239),
+        ("8h", "4h", 29, 29),
+        ("funding",) * 2 + (30,) * 2,
+    ]
+    assert [(r.inserted, r.changed) for r in second] == [(0, 0)] * 3
+    assert all(int(query["limit"]) <= 2 for path, query in market.asked if path == "market/candles")
+    service.close()
 
 
 def test_recorded_replies_are_read(shared_data: Path) -> None:

@@ -65,7 +65,8 @@ def test_20424_real_hours_twice(service: DataService, shared_data: Path) -> None
     stored, given = service.get_candles_range(BTC, "1h", 0, NOW), source.candles(BTC, "1h", 0, NOW)
     assert all(np.array_equal(columns(stored)[name], columns(given)[name]) for name in columns(given))
     newest = service.get_latest_funding(BTC)
-    assert newest and (newest["ts"], newest["rate"], newest["exchange"]) == (at("2025-04-30T16:00"), -3.797e-05, "file")
+    assert newest
+    assert (newest["ts"], newest["rate"], newest["exchange"]) == (at("2025-04-30T16:00"), -3.797e-05, "file")
 
 
 def test_a_live_market_in_many_steps_equals_one_step(service: DataService, tmp_path: Path) -> None:
