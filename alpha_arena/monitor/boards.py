@@ -1,0 +1,201 @@
+"""Figures over traders: the tiles of one, the curves of all, the leaderboard, the state of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from alpha_arena.core.errors import NoData
+from alpha_arena.core.timeframes import timeframe_ms
+from alpha_arena.core.types import Account, Floats
+from alpha_arena.data import queries
+from alpha_arena.monitor.books import Books
+from alpha_arena.monitor.numbers import Curve, carried, figures, fraction
+from alpha_arena.monitor.reader import Reader
+from alpha_arena.monitor.replies import WRITE_REFUSED
+from alpha_arena.monitor.thinning import envelope
+
+Row = dict[str, Any]
+HOLD = "buy_and_hold"
+FLAT = "flat"
+NOTHING = Curve(np.empty(0, np.int64), np.empty(0), nan)
+
+
+class Boards:
+    """What is shown of all traders.
+
+    Args:
+        reader: the database. books: decisions, orders, trades.
+    """
+
+    def __init__(self, reader: Reader, books: Books) -> None:
+        self.reader = reader
+        self.books = books
+
+    def names(self) -> list[str]:
+        """Traders with an account."""
+        return [row["trader"] for row in self.reader.traders()]
+
+    def status(self) -> Row:
+        """What the engine is doing: mode, clock, feeds, next decision, halts, alerts, whether writing is allowed."""
+        scope, clock = self.reader.scope, self.reader.clock()
+        feeds = self.reader.feeds()
+        return {
+            "mode": scope.mode,
+            "synthetic": scope.synthetic or any(feed["source"] == "synthetic" for feed in feeds),
+            "clock": clock,
+            "timeframe": scope.timeframe,
+            "bar_ms": scope.bar_ms,
+            "feeds": feeds,
+            "next_decision_ms": (clock["now_ms"] // scope.bar_ms + 1) * scope.bar_ms if clock["running"] else None,
+            "halts": queries.halts(self.reader.service),
+            "alerts": queries.alerts(self.reader.service, 5),
+            "write": {"enabled": scope.write, "reason": "" if scope.write else WRITE_REFUSED},
+            "refresh_s": scope.refresh_s,
+        }
+
+    def kpi(self, trader: str) -> Row:
+        """The six tiles of a trader; unknown figures of nobody."""
+        if not trader:
+            return dict(figures(NOTHING, Account(0.0), {}, 0, nan), held=0)
+        curve = self.reader.curve(trader)
+        now = self.reader.clock()["now_ms"]
+        return dict(figures(curve, self.reader.account(trader), self.reader.prices(), now, self.hold_return(curve)))
+
+    def hold_return(self, curve: Curve) -> float:
+        """What buying and holding has returned since a trader's first close, a fraction."""
+        held = self.reader.hold(int(curve.ts[0])).equity if curve.ts.size else np.empty(0)
+        return float(held[-1]) - 1 if held.size else nan
+
+    def chosen(self, trader: str, symbol: str) -> tuple[str, str, list[tuple[str, str]]]:
+        """The trader and symbol to show, the first ones where what is asked does not exist, and what did not."""
+        unknown = []
+        for kind, asked, known in (("trader", trader, self.names()), ("symbol", symbol, [one["symbol"] for one in self.reader.symbols()])):
+            if asked and asked not in known:
+                unknown.append((kind, asked[:80]))
+        return self._or_first(trader, self.names()), self._or_first(symbol, [one["symbol"] for one in self.reader.symbols()]), unknown
+
+    @staticmethod
+    def _or_first(asked: str, known: list[str]) -> str:
+        return asked if asked in known else next(iter(known), "")
+
+    def dashboard(self, trader: str, symbol: str) -> Row:
+        """Everything of the page but its series and lists, in one answer."""
+        trader, symbol, unknown = self.chosen(trader, symbol)
+        symbols = self.reader.symbols()
+        quote = next((one["quote"] for one in symbols if one["symbol"] == symbol), "USDT")
+        return {
+            "status": self.status(),
+            "trader": trader,
+            "symbol": symbol,
+            "unknown": unknown,
+            "quote": quote,
+            "traders": [{"id": name} for name in self.names()],
+            "symbols": symbols,
+            "kpi": self.kpi(trader),
+            "positions": self.books.positions(trader) if trader else [],
+            "last_decision": self.books.last_decision(trader) if trader else None,
+        }
+
+    def equity(self, start_ms: int | None, end_ms: int | None, columns: int, unit: str) -> Row:
+        """Curves of all traders and of buying and holding, thinned to pixel columns.
+
+        Args:
+            unit: "quote" for amounts, "fraction" for the return since each one's own start.
+
+        Returns:
+            ts in ms, evenly spaced but for the last; series by name with null before a start; initial: each one's capital.
+        """
+        curves = self.reader.keep("curves", lambda: {name: self.reader.curve(name) for name in self.names()})
+        curves = {name: curve for name, curve in curves.items() if curve.ts.size}
+        if not curves:
+            return {"ts": [], "series": {}, "initial": {}, "unit": unit}
+        scaled = {**curves, HOLD: self._held_capital(curves)}
+        grid = self._grid(curves, start_ms, end_ms)
+        series = {name: self._in_unit(curve, carried(curve.ts, curve.equity, grid), unit) for name, curve in scaled.items()}
+        ts, series = envelope(grid, series, columns)
+        return {"ts": ts, "series": series, "initial": {name: curve.initial for name, curve in scaled.items()}, "unit": unit}
+
+    def _held_capital(self, curves: Mapping[str, Curve]) -> Curve:
+        """Buying and holding with the capital of the trader that started first, from then on."""
+        first = min(curves.values(), key=lambda curve: int(curve.ts[0]))
+        held = self.reader.hold(int(first.ts[0]))
+        return Curve(held.ts, held.equity * first.initial, first.initial)
+
+    @staticmethod
+    def _in_unit(curve: Curve, values: Floats, unit: str) -> Floats:
+        return values / curve.initial - 1 if unit == "fraction" else values
+
+    def _grid(self, curves: Mapping[str, Curve], start_ms: int | None, end_ms: int | None) -> Any:
+        """Every close between the first and the last, and the present mark."""
+        bar = self.reader.scope.bar_ms
+        first = min(int(curve.ts[0]) for curve in curves.values())
+        last = max(int(curve.ts[-1]) for curve in curves.values())
+        closes = np.arange(first // bar * bar, last + 1, bar, dtype=np.int64)
+        every = np.union1d(closes, np.array([last], np.int64))
+        return every[(every >= (start_ms or 0)) & (every <= (end_ms or last))]
+
+    def leaderboard(self) -> Row:
+        """Traders by return, buying and holding and staying flat among them without rank."""
+        rows = [self._line(name) for name in self.names() if self.reader.curve(name).ts.size]
+        if rows:
+            rows += self._benchmarks(rows)
+        rows.sort(key=lambda row: -row["return"])
+        ranked = [row for row in rows if row["benchmark"] is False]
+        return {"rows": [{**row, "rank": ranked.index(row) + 1 if row in ranked else None} for row in rows]}
+
+    def _line(self, name: str) -> Row:
+        kpi = self.kpi(name)
+        bills = queries.sums(self.reader.service, name)
+        closed = [row for row in self.books.trades(name) if row["exit_ms"] is not None]
+        return {
+            "trader": name,
+            "benchmark": False,
+            "since_ms": int(self.reader.curve(name).ts[0]),
+            "equity": kpi["equity"],
+            "return": kpi["total_fraction"],
+            "vs_hold": kpi["total_fraction"] - kpi["hold_fraction"],
+            "today": kpi["today_fraction"],
+            "max_drawdown": kpi["max_drawdown"],
+            "trades": len(closed),
+            "win_rate": fraction(sum(row["pnl"] > 0 for row in closed), len(closed)),
+            "fees": 0.0 - bills["fee"],
+            "funding": 0.0 - bills["funding"],
+            "exposure": kpi["exposure"],
+            "average_held_ms": fraction(sum(row["exit_ms"] - row["entry_ms"] for row in closed), len(closed)),
+        }
+
+    def _benchmarks(self, rows: list[Row]) -> list[Row]:
+        first = min(rows, key=lambda row: int(row["since_ms"]))
+        held = self._held_capital({first["trader"]: self.reader.curve(first["trader"])})
+        flat = Curve(held.ts, np.full(held.ts.size, held.initial), held.initial)
+        return [_benchmark(HOLD, held, held, 1.0), _benchmark(FLAT, flat, held, 0.0)]
+
+    def coverage(self) -> list[Row]:
+        """Each stored series: first and last open, rows, rows expected, missing, gaps, and how old its newest close is on the data's clock."""
+        now = self.reader.clock()["now_ms"]
+        found = self.reader.keep("coverage", self.reader.service.coverage)
+        return [{**row, "age_ms": now - row["last_ts"] - timeframe_ms(row["timeframe"])} for row in found]
+
+    def known(self, trader: str) -> str:
+        """A trader's name.
+
+        Raises:
+            NoData: there is no such trader.
+        """
+        if trader and trader not in self.names():
+            raise NoData(f"there is no trader {trader[:80]!r}; known are {', '.join(self.names()) or 'none'}")
+        return trader
+
+
+def _benchmark(name: str, curve: Curve, held: Curve, exposure: float) -> Row:
+    if not curve.ts.size:
+        return {"trader": name, "benchmark": True, "return": 0.0}
+    gain, hold_gain = (float(one.equity[-1]) / one.initial - 1 for one in (curve, held))
+    day = curve.at(int(curve.ts[-1]) // 86_400_000 * 86_400_000)
+    figures_ = {"equity": float(curve.equity[-1]), "return": gain, "vs_hold": gain - hold_gain, "today": float(curve.equity[-1]) / day - 1}
+    rest = dict.fromkeys(("trades", "win_rate", "fees", "funding", "average_held_ms"))
+    return {"trader": name, "benchmark": True, **figures_, "max_drawdown": float(curve.drawdowns().min()), "exposure": exposure, **rest}

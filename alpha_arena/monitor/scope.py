@@ -1,0 +1,49 @@
+"""What the monitor is told: which market, which traders' rules, who may write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alpha_arena.core.timeframes import timeframe_ms
+from alpha_arena.core.types import Instrument
+from alpha_arena.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What pages and API show.
+
+    Attributes:
+        instruments: the configured symbols. timeframe: of decisions.
+        source: name of the exchange that candles are read from, None for the only one that holds a symbol.
+        synthetic: the market is generated, its results mean nothing.
+        mode: simulated, demo or live. refresh_s: seconds between a page's questions. write: writing is allowed.
+    """
+
+    instruments: tuple[Instrument, ...]
+    timeframe: str = "1h"
+    source: str | None = None
+    synthetic: bool = False
+    mode: str = "simulated"
+    refresh_s: float = 5.0
+    write: bool = False
+
+    @property
+    def bar_ms(self) -> int:
+        """Length of a bar between decisions."""
+        return timeframe_ms(self.timeframe)
+
+
+def scope_of(settings: Settings) -> Scope:
+    """The monitor's part of a configuration."""
+    known = {one.symbol: one for part in (settings, *settings.traders) for one in part.symbols}
+    exchange = settings.exchange
+    return Scope(
+        instruments=tuple(known.values()),
+        timeframe=settings.timeframe,
+        source=settings.source,
+        synthetic=exchange is not None and exchange.kind == "synthetic",
+        mode=settings.executor.kind,
+        refresh_s=settings.monitor.refresh_s,
+        write=settings.monitor.write,
+    )
