@@ -155,7 +155,7 @@ class Bench:
     def trade(self, overrides: list[str]) -> list[dict[str, Any]]:
         """The body of the flow `trade`."""
         made = self.bodies.trade(self.settings_for(overrides), self.clock, self.service)
-        for row in made[-len(self.settings.traders or (self.settings,)) :]:
+        for row in {(row["trader"], row["symbol"]): row for row in made}.values():
             log.info("%s", said(row))
         return made
 

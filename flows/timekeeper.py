@@ -37,15 +37,16 @@ def started(row: ClockRow | None, now_ms: int, speed: float, follows_wall: bool)
     return ClockRow(RUNNING, now_ms, sim, speed, now_ms, row.epoch + 1)
 
 
-def beaten(row: ClockRow, now_ms: int, follows_wall: bool) -> ClockRow:
+def beaten(row: ClockRow, now_ms: int, lost_ms: float, follows_wall: bool) -> ClockRow:
     """The clock after another sign of life.
 
-    A jump of the wall's time (the machine slept, or was set) is taken out of a simulated clock, under a new epoch.
+    Args:
+        lost_ms: wall time that went by since the last one while nothing ran (the machine slept) or that was set; more than five
+            seconds are taken out of a simulated clock, under a new epoch. A beat that was only late has lost nothing.
     """
-    gap_ms = now_ms - row.beat
-    if follows_wall or abs(gap_ms) <= SUSPENDED_MS:
+    if follows_wall or abs(lost_ms) <= SUSPENDED_MS:
         return replace(row, beat=now_ms)
-    return replace(row, wall0=row.wall0 + gap_ms - BEAT_MS, beat=now_ms, epoch=row.epoch + 1)
+    return replace(row, wall0=row.wall0 + lost_ms, beat=now_ms, epoch=row.epoch + 1)
 
 
 def stopped(row: ClockRow, now_ms: int) -> ClockRow:
@@ -79,12 +80,12 @@ class Timekeeper:
         with self._turn:
             write_clock(self.service, started(read_clock(self.service), self.wall(), self.pace.speed, self.pace.follows_wall))
 
-    def beat(self) -> None:
-        """Give a sign of life; does nothing once stopped."""
+    def beat(self, lost_ms: float = 0.0) -> None:
+        """Give a sign of life; does nothing once stopped. lost_ms: as in `beaten`."""
         with self._turn:
             row = read_clock(self.service)
             if row and row.mode == RUNNING:
-                write_clock(self.service, beaten(row, self.wall(), self.pace.follows_wall))
+                write_clock(self.service, beaten(row, self.wall(), lost_ms, self.pace.follows_wall))
 
     def stop(self) -> None:
         """Let the clock rest; a second call changes nothing."""

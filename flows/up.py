@@ -18,7 +18,7 @@ from flows.children import Plan, children_of, free_port
 from flows.lock import only_one
 from flows.market import folder_of, pace_of
 from flows.supervisor import Child, Supervisor
-from flows.timekeeper import Timekeeper
+from flows.timekeeper import BEAT_MS, Timekeeper
 from flows.timetable import check_pace
 
 LOG_BYTES = 10_000_000
@@ -128,9 +128,11 @@ async def supervise(children: Sequence[Child], log: Journal, keeper: Timekeeper)
 
 
 async def _beat(keeper: Timekeeper, log: Journal) -> None:
+    """A sign of life each second; a sleep that took longer than it should tells that the machine slept too."""
     while True:
-        await asyncio.sleep(1.0)
+        before = keeper.wall()
+        await asyncio.sleep(BEAT_MS / 1000)
         try:
-            await asyncio.to_thread(keeper.beat)
+            await asyncio.to_thread(keeper.beat, keeper.wall() - before - BEAT_MS)
         except AlphaArenaError as error:
             log("up", f"the clock could not be written: {error}")

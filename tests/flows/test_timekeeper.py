@@ -40,18 +40,18 @@ def test_after_a_kill_time_goes_on_within_a_second_of_the_last_beat(ran: int, aw
     assert resumed == row.now_ms(WALL + ran + min(away, 1_000))
 
 
-@given(st.integers(min_value=-5_000, max_value=5_000))
-def test_a_beat_changes_nothing_but_itself(gap: int) -> None:
+@given(st.integers(min_value=-5_000, max_value=5_000), spans)
+def test_a_beat_however_late_changes_nothing_but_itself(lost: int, late: int) -> None:
     row = ClockRow(RUNNING, WALL, WALL, SPEED, WALL + 10_000, 0)
-    assert beaten(row, WALL + 10_000 + gap, follows_wall=False) == ClockRow(RUNNING, WALL, WALL, SPEED, WALL + 10_000 + gap, 0)
+    assert beaten(row, WALL + 10_000 + late, lost, follows_wall=False) == ClockRow(RUNNING, WALL, WALL, SPEED, WALL + 10_000 + late, 0)
 
 
 @given(st.one_of(st.integers(min_value=5_001, max_value=10**9), st.integers(min_value=-(10**9), max_value=-5_001)))
-def test_a_sleep_of_the_machine_is_taken_out_of_the_clock(gap: int) -> None:
+def test_a_sleep_of_the_machine_is_taken_out_of_the_clock(lost: int) -> None:
     """A night's sleep is not three weeks of bars."""
     row = ClockRow(RUNNING, WALL, WALL, SPEED, WALL + 10_000, 0)
-    awake = beaten(row, WALL + 10_000 + gap, follows_wall=False)
-    assert awake.now_ms(WALL + 10_000 + gap) == row.now_ms(WALL + 11_000)
+    awake = beaten(row, WALL + 11_000 + lost, lost, follows_wall=False)
+    assert awake.now_ms(WALL + 11_000 + lost) == row.now_ms(WALL + 11_000)
     assert awake.epoch == 1
 
 
@@ -59,7 +59,7 @@ def test_a_real_markets_clock_is_the_walls_whatever_was_stored() -> None:
     rested = ClockRow(STOPPED, WALL, WALL + 10**9, SPEED, WALL, 4)
     row = started(rested, WALL + 5, 1.0, follows_wall=True)
     assert row.now_ms(WALL + 77) == WALL + 77
-    assert beaten(row, WALL + 10**6, follows_wall=True).now_ms(WALL + 10**6) == WALL + 10**6
+    assert beaten(row, WALL + 10**6, 10**5, follows_wall=True).now_ms(WALL + 10**6) == WALL + 10**6
 
 
 def test_schedules_of_a_stopped_and_started_clock_meet_its_closes() -> None:
