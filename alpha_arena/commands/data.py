@@ -11,7 +11,8 @@ from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.settings import DataAction, ExchangeChoice, Settings, load
 
 if TYPE_CHECKING:
-    from alpha_arena.data.service import DataService, Series
+    from alpha_arena.data.candles import Series
+    from alpha_arena.data.service import DataService
 
 NEWEST = 1000
 
@@ -55,19 +56,12 @@ def stats(settings: Settings, service: DataService) -> dict[str, Any]:
 
 def gaps(settings: Settings, service: DataService) -> dict[str, Any]:
     """Ranges that are missing, and bars without trades; remembered in the database."""
-    return {"gaps": [{**key(one), **hole} for one in series_of(settings, service) for hole in noted(service, one)]}
+    return {"gaps": [hole for one in series_of(settings, service) for hole in service.record_gaps(one.symbol, one.timeframe, one.exchange)]}
 
 
 def key(series: Series) -> dict[str, str]:
     """What a series is called."""
     return {"exchange": series.exchange, "symbol": series.symbol, "timeframe": series.timeframe}
-
-
-def noted(service: DataService, series: Series) -> list[dict[str, Any]]:
-    """A series' gaps, recorded."""
-    found = service.gaps(series)
-    service.record_gaps(series.exchange, series.symbol, series.timeframe, found)
-    return found
 
 
 def repair(settings: Settings, service: DataService) -> dict[str, Any]:
@@ -82,13 +76,13 @@ def repair(settings: Settings, service: DataService) -> dict[str, Any]:
 
 
 def _repaired(settings: Settings, service: DataService, series: Series) -> Iterator[dict[str, Any]]:
-    missing = [hole for hole in service.gaps(series) if hole["kind"] == "missing"]
+    missing = [hole for hole in service.gaps(series.symbol, series.timeframe, series.exchange) if hole["kind"] == "missing"]
     if not missing:
         return
     exchange = settings.exchange or _exchange_of(settings, series)
     for hole in missing:
-        yield {**key(series), **hole, "inserted": _fetched(exchange, service, series, hole)}
-    noted(service, series)
+        yield {**hole, "inserted": _fetched(exchange, service, series, hole)}
+    service.record_gaps(series.symbol, series.timeframe, series.exchange)
 
 
 def _fetched(exchange: ExchangeChoice, service: DataService, series: Series, hole: dict[str, Any]) -> int:

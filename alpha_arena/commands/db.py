@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alpha_arena.commands.shared import database
-from alpha_arena.core.errors import UnknownName
 from alpha_arena.settings import DatabaseAction, Settings
 from alpha_arena.settings.environment import masked_text
 
@@ -31,31 +30,30 @@ def upgrade(settings: Settings) -> dict[str, Any]:
 
     service = DataService(settings.database_url)
     try:
-        before = service.database.revision()
+        before = revision_of(service)
         service.upgrade()
-        return {"database": masked_text(settings.database_url), "before": before, "revision": service.database.revision()}
+        return {"database": masked_text(settings.database_url), "before": before, "revision": revision_of(service)}
     finally:
         service.close()
 
 
+def revision_of(service: DataService) -> str | None:
+    """The schema's revision, None before the first."""
+    from alpha_arena.data.schema import revision
+
+    with service.database.read() as connection:
+        return revision(connection)
+
+
 def browse(settings: Settings, table: str | None) -> dict[str, Any]:
-    """Tables and their row counts, or a table's newest rows (`limit` of them, 20 by default)."""
-    with database(settings) as service:
-        if table is None:
-            return {"tables": service.stats()}
-        return {table: newest(service, table, settings.limit or NEWEST)}
-
-
-def newest(service: DataService, name: str, limit: int) -> list[dict[str, Any]]:
-    """A table's newest rows, by its primary key.
+    """Tables and their row counts, or a table's newest rows (`limit` of them, 20 by default).
 
     Raises:
         UnknownName: no such table.
     """
-    from alpha_arena.data.queries import rows
-    from alpha_arena.data.tables import METADATA
+    from alpha_arena.data import queries
 
-    table = METADATA.tables.get(name)
-    if table is None:
-        raise UnknownName("table", name, METADATA.tables)
-    return rows(service, table.select().order_by(*(column.desc() for column in table.primary_key)).limit(limit))
+    with database(settings) as service:
+        if table is None:
+            return {"tables": service.stats()}
+        return {table: queries.browse(service, table, settings.limit or NEWEST)}

@@ -106,6 +106,5 @@ def remember(service: DataService, reports: Sequence[Report], started_ms: int) -
     for report in reports:
         service.record_ingest(started_ms, report.as_dict())
     touched = {(report.exchange, report.symbol, report.timeframe) for report in reports if report.inserted or report.changed}
-    for series in service.series():
-        if (series.exchange, series.symbol, series.timeframe) in touched:
-            service.record_gaps(series.exchange, series.symbol, series.timeframe, service.gaps(series))
+    for exchange, symbol, timeframe in sorted(touched):
+        service.record_gaps(symbol, timeframe, exchange)

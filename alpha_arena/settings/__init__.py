@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alpha_arena.settings.build import arena_of, build, check_ids
-from alpha_arena.settings.compose import Folders, NotYet, compose, folders_of
+from alpha_arena.settings.compose import NotYet, compose, folders_of
 from alpha_arena.settings.environment import masked_text, read_dotenv
 from alpha_arena.settings.model import (
     DataAction,
@@ -23,10 +23,7 @@ from alpha_arena.settings.model import (
     Schedule,
     Settings,
 )
-from alpha_arena.settings.overrides import parse
-
-# a command line that names one of these means that one trader, not the arena
-ONE_TRADER = ("trader", "decision", "strategy")
+from alpha_arena.settings.overrides import effective, parse
 
 
 def load(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[str] = ()) -> Settings:
@@ -41,17 +38,12 @@ def load(command: str, overrides: Sequence[str] = (), config_dirs: Sequence[str]
     """
     read_dotenv(Path.cwd())
     where = folders_of(parse(overrides), config_dirs)
-    own = [*_without_arena(command, where, overrides), *overrides]
+    own = effective(overrides)
     composed = compose(where, command, own)
     names = arena_of(composed)
     traders = [build(compose(where, command, [*own, f"trader={name}"]), command, overrides) for name in names]
     check_ids(traders)
     return build(composed, command, overrides, traders)
-
-
-def _without_arena(command: str, where: Folders, overrides: Sequence[str]) -> list[str]:
-    keys = {override.key_or_group.split(".")[0] for override in parse(overrides)}
-    return ["arena=null"] if keys & set(ONE_TRADER) and "arena" not in keys else []
 
 
 __all__ = [

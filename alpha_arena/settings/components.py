@@ -83,7 +83,7 @@ class Builder:
         for name, value in values.items():
             self._check_type(found, name, value, key)
         try:
-            return found(**values, **given)
+            return found(**{name: as_text(found, name, value) for name, value in values.items()}, **given)
         except ValidationError as error:
             raise ConfigError(self._said(found, error, key)) from None
         except (TypeError, ValueError) as error:
@@ -159,6 +159,12 @@ class Builder:
 
     def _shown(self, key: str, value: object) -> str:
         return f"{key}=***" if is_secret(key) else masked_text(f"{key}={value}")
+
+
+def as_text(found: type, name: str, value: object) -> object:
+    """A number as text where only text is asked for: a folder or trader may be called 2024."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if plain and plain_types(fields_of(found)[name]) <= {str, type(None)} else value
 
 
 def _of_branch(path: list[str]) -> bool:

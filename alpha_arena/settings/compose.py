@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,18 +11,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from alpha_arena.core.errors import AlphaArenaError, ConfigError, UnknownName
-from alpha_arena.settings.environment import masked_text
+from alpha_arena.settings.environment import forget_empty, is_secret, masked_text
 from alpha_arena.settings.overrides import parse, refuse_sweep, text_of, value_of
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf"
@@ -67,11 +71,16 @@ class Composed:
 
     def variable(self, key: str) -> str:
         """The environment variable that gives a dotted key's value, "" if none does."""
-        node: Any = self.raw
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, Mapping) else None
-        found = VARIABLE.search(node) if isinstance(node, str) else None
-        return found[1] if found else ""
+        return variable_of(self.raw, key)
+
+
+def variable_of(raw: Plain, key: str) -> str:
+    """The environment variable that an unresolved configuration names for a dotted key, "" for none."""
+    node: Any = raw
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    found = VARIABLE.search(node) if isinstance(node, str) else None
+    return found[1] if found else ""
 
 
 def folders(plugins: Sequence[str] = (), extra: Sequence[str] = ()) -> Folders:
@@ -106,18 +115,36 @@ def _listed(given: object) -> Sequence[object]:
     return given
 
 
+class MoreFolders(SearchPathPlugin):  # type: ignore[misc]
+    """Has Hydra search further folders after the first, which alone it can be told of."""
+
+    folders: ClassVar[tuple[Path, ...]] = ()
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra at each initialisation."""
+        for folder in self.folders:
+            search_path.append("alpha-arena", f"file://{folder.as_posix()}")
+
+
+Plugins.instance().register(MoreFolders)
+
+
 @contextmanager
-def hydra_app(where: Folders) -> Iterator[list[str]]:
-    """Hydra over these folders; gives the overrides that make it search all of them."""
-    path = ",".join(f"'file://{folder.as_posix()}'" for folder in where.conf[1:])
-    with LOCK, initialize_config_dir(str(where.conf[0]), version_base="1.3", job_name="alpha-arena"):
-        yield [f"hydra.searchpath=[{path}]"] if path else []
+def hydra_app(where: Folders) -> Iterator[None]:
+    """Hydra over these folders."""
+    with LOCK:
+        MoreFolders.folders = where.conf[1:]
+        try:
+            with initialize_config_dir(str(where.conf[0]), version_base="1.3", job_name="alpha-arena"):
+                yield
+        finally:
+            MoreFolders.folders = ()
 
 
 def raw_config(where: Folders, command: str, texts: Sequence[str]) -> DictConfig:
     """Compose without resolving; the node `hydra` is in it."""
-    with hydra_app(where) as search:
-        config: DictConfig = hydra_compose(command, [*search, *texts], return_hydra_config=True)
+    with hydra_app(where):
+        config: DictConfig = hydra_compose(command, list(texts), return_hydra_config=True)
         return config
 
 
@@ -152,15 +179,22 @@ def _composed(config: DictConfig, where: Folders, nulls: Sequence[str] = ()) -> 
         del config["hydra"]
         config.strategy_name = choices.get("strategy")
     raw = OmegaConf.to_container(config)
-    return Composed(_resolved(config, raw), _plain(raw), choices, where)
+    forget_empty(VARIABLE.findall(str(raw)))
+    return Composed(_resolved(config, _plain(raw)), _plain(raw), choices, where)
 
 
-def _resolved(config: DictConfig, raw: object) -> Plain:
+def _resolved(config: DictConfig, raw: Plain) -> Plain:
     try:
         plain = _plain(OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "the configuration"
-        raise ConfigError(f"{key} cannot be resolved: {first_line(error)}") from None
+        variable = variable_of(raw, key)
+        given = (
+            f"{variable}={'***' if is_secret(variable) else os.environ.get(variable)} in the environment is no value for it"
+            if variable
+            else ""
+        )
+        raise ConfigError(f"{key} cannot be resolved: {given or first_line(error)}") from None
     plain.pop("strategy_name", None)
     return plain
 
@@ -239,10 +273,17 @@ def _diagnosed(where: Folders, command: str, parsed: Sequence[Override], error: 
         return ConfigError(f"the configuration of {command} cannot be composed: {first_line(cause)}")
     for override in parsed:
         if override.key_or_group not in groups(where) and not override.is_add() and not override.is_force_add():
+            top = override.key_or_group.split(".")[0]
+            if top in groups(where) and top not in known:
+                raise ConfigError(f"{override.input_line!r} is given but no {top} is chosen; add {_either(where, top)}")
             missing = _missing(known, override.key_or_group)
             if missing:
                 return _unknown(str(override.input_line), override.key_or_group, missing)
     return ConfigError(f"the overrides of {command} do not fit: {first_line(error)}")
+
+
+def _either(where: Folders, group: str) -> str:
+    return " or ".join(f"{group}={name}" for name in options(where, group))
 
 
 def _missing(config: DictConfig, key: str) -> list[str]:

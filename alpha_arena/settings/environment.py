@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,13 @@ def read_dotenv(folder: Path) -> None:
         for name, value in dotenv_values(file).items():
             if value and not os.environ.get(name):
                 os.environ[name] = value
+
+
+def forget_empty(names: Iterable[str]) -> None:
+    """Take variables that are set to nothing out of the environment, so that the YAML's value holds."""
+    for name in names:
+        if not os.environ.get(name, "-"):
+            del os.environ[name]
 
 
 def is_secret(key: str) -> bool:

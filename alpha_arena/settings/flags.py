@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.settings.compose import Composed, compose, folders_of, hydra_app, raw_config
 from alpha_arena.settings.environment import masked, read_dotenv
-from alpha_arena.settings.overrides import parse
+from alpha_arena.settings.overrides import effective, parse
 
 UNUSED = {"config_path": "--config-path", "config_name": "--config-name", "experimental_rerun": "--experimental-rerun"}
 
@@ -75,7 +75,7 @@ def shown(command: str, flags: Flags) -> str | None:
 
 
 def _composed(command: str, flags: Flags) -> Composed:
-    return compose(folders_of(parse(flags.overrides), flags.config_dirs), command, flags.overrides)
+    return compose(folders_of(parse(flags.overrides), flags.config_dirs), command, effective(flags.overrides))
 
 
 def configuration(command: str, flags: Flags) -> str:
@@ -95,11 +95,11 @@ def configuration(command: str, flags: Flags) -> str:
 def _hydra_says(command: str, flags: Flags) -> str:
     composed = _composed(command, flags)
     config = raw_config(composed.folders, command, [])
-    with hydra_app(composed.folders) as search:
+    with hydra_app(composed.folders):
         hydra = GlobalHydra.instance().hydra
         assert hydra
         if flags.info:
-            return _printed(lambda: hydra.show_info(flags.info, command, [*search, *flags.overrides]))
+            return _printed(lambda: hydra.show_info(flags.info, command, list(flags.overrides)))
         if flags.hydra_help:
             return str(hydra.get_help(config.hydra.hydra_help, config, _useful(), resolve=False))
         values = OmegaConf.create(masked(composed.plain if flags.resolve else composed.raw))

@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.settings.environment import is_secret
 
+ONE_TRADER = ("trader", "decision", "strategy")
 # their keys are names, not a fixed set
 OPEN_NODES = ("strategies.", "decision.weights.", "decision.regime_fit.", "risk.rules.")
 
@@ -30,6 +31,8 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def _parse_one(parser: OverridesParser, text: str) -> Override:
+    if text.lstrip("+~")[:1] in ("", "="):
+        raise ConfigError(f"{text!r} names no key; give KEY=VALUE, such as strategy=breakout or timeframe=4h")
     try:
         return parser.parse_override(text)
     except HydraException:
@@ -69,6 +72,12 @@ def text_of(override: Override) -> str:
     """The override as it is given to Hydra; keys below an open node, and whole mappings, need no "+": building checks what they hold."""
     line = override.input_line or ""
     return f"++{line}" if line.startswith(OPEN_NODES) or (isinstance(override.value(), dict) and line[0] not in "+~") else line
+
+
+def effective(overrides: Sequence[str]) -> list[str]:
+    """The overrides with what they imply: one that names a trader, decision or strategy means that one trader, not the arena."""
+    keys = {override.key_or_group.split(".")[0] for override in parse(overrides)}
+    return [*(["arena=null"] if keys & set(ONE_TRADER) and "arena" not in keys else []), *overrides]
 
 
 def value_of(overrides: Iterable[Override], key: str) -> object:
