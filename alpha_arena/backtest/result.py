@@ -25,13 +25,19 @@ UNKNOWN = "–"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Under which conditions it was simulated; instruments by symbol, leverage as notional / margin, seconds of wall time."""
+    """Under which conditions it was simulated.
+
+    Attributes:
+        instruments: by symbol. leverage: notional / margin. seconds: of wall time. fixed_equity: sizes positions, quote currency.
+        synthetic: the candles were generated, so that the figures say nothing about a market.
+    """
 
     costs: Costs
     instruments: Mapping[str, Instrument]
     leverage: float
     seconds: float = 0.0
     fixed_equity: float | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ def summarise(record: Record, terms: Terms) -> dict[str, Any]:
             "start_ts": record.ts[0],
             "end_ts": record.ts[-1],
             "seconds": terms.seconds,
+            "synthetic": terms.synthetic,
             "buy_and_hold_return": float(buy_and_hold(record.markets, record.ts)[-1] - 1),
             "open_positions": [asdict(position) for position in record.open_positions],
             "simulation": inputs(terms, bar_ms),

@@ -1,0 +1,141 @@
+"""The report's tables as HTML: returns by month, costs from gross to net, figures, trades."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alpha_arena.backtest.result import Run
+from alpha_arena.backtest.wording import MONTHS, UNKNOWN, digits_of, moment, money, number, percent, span
+
+MOST_TRADES = 200
+DEEPEST_TINT = 0.1
+
+
+def coloured(text: str, value: float | None) -> str:
+    """Text in the colour of a gain or loss; the sign says it too."""
+    kind = "up" if value and value > 0 else "down" if value and value < 0 else ""
+    return f'<span class="{kind}">{text}</span>' if kind else text
+
+
+def table(head: Sequence[str], rows: Iterable[str], kind: str = "") -> str:
+    """Column names and ready-made rows."""
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    return f"<table{kind}><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def row(cells: Iterable[str], kind: str = "") -> str:
+    """A row of ready-made cells."""
+    return f'<tr class="{kind}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def monthly(equity: pd.DataFrame, initial: float) -> pd.DataFrame:
+    """Return of each calendar month (UTC, by bar open) as fractions: a row a year, columns 1 to 12, and "year" compounded; NaN outside."""
+    when = pd.to_datetime(equity["ts"], unit="ms")
+    last = equity["equity"].groupby([when.dt.year.rename("year"), when.dt.month.rename("month")]).last()
+    returns = last / last.shift(1, fill_value=initial) - 1
+    out = returns.unstack("month").reindex(columns=range(1, 13))
+    return out.assign(year=(1 + out).prod(axis=1) - 1)
+
+
+def monthly_table(run: Run) -> str:
+    """Months across, years down."""
+    by_month = monthly(run.equity, run.result["initial_capital"])
+    return table(["", *MONTHS, "Year"], (year_row(str(year), values) for year, values in by_month.iterrows()), " class=months")
+
+
+def year_row(year: str, returns: pd.Series[float]) -> str:
+    """One year's months and their product."""
+    total = f"<b>{coloured(number(returns['year'] * 100, 1, True), returns['year'])}</b>"
+    return f"<tr><td>{year}</td>{''.join(tinted(returns[month]) for month in range(1, 13))}<td>{total}</td></tr>"
+
+
+def tinted(value: float) -> str:
+    """A cell whose background deepens with the size of the return."""
+    if np.isnan(value):
+        return f'<td class="dim">{UNKNOWN}</td>'
+    depth = min(abs(value) / DEEPEST_TINT, 1) * 0.22
+    colour = f"rgba(0,121,107,{depth:.3f})" if value > 0 else f"rgba(184,58,8,{depth:.3f})"
+    return f'<td style="background:{colour}">{number(value * 100, 1, True)}</td>'
+
+
+def cost_table(result: Mapping[str, Any]) -> str:
+    """What was earned before costs, what took how much of it, what was left; bars on one scale."""
+    costs = result["costs"]
+    lines = [("before costs", costs["gross"]), *((name, -costs[name]) for name in ("fees", "slippage", "funding")), ("net", costs["net"])]
+    largest = max(abs(value) for _, value in lines) or 1
+    rows = (cost_row(name, value, abs(value) / largest, result["initial_capital"]) for name, value in lines)
+    return table(["", "quote", "of capital", ""], rows)
+
+
+def cost_row(name: str, value: float, part: float, capital: float) -> str:
+    """One line of the cost table."""
+    colour = "var(--up)" if value > 0 else "var(--down)"
+    bar = f'<span class="bar" style="width:{part * 100:.1f}%;background:{colour}"></span>'
+    cells = f"<td>{name}</td><td>{coloured(money(value, True), value)}</td><td>{percent(value / capital, 1, True)}</td>"
+    return f'<tr class="{"total" if name == "net" else ""}">{cells}<td class="wide">{bar}</td></tr>'
+
+
+def figures_table(pairs: Iterable[tuple[str, str]]) -> str:
+    """Name and value."""
+    return f"<table class=figures><tbody>{''.join(row((escape(name), value)) for name, value in pairs)}</tbody></table>"
+
+
+def risk_figures(result: Mapping[str, Any], bar_ms: int) -> list[tuple[str, str]]:
+    """How it went up and down."""
+    r = result
+    return [
+        ("Volatility, a year", percent(r["volatility"])),
+        ("Sortino", number(r["sortino"])),
+        ("Calmar", number(r["calmar"])),
+        ("Longest drawdown", span(r["longest_drawdown_bars"], bar_ms)),
+        ("Ulcer index", percent(r["ulcer"])),
+        ("Value at risk, 5 % of bars", percent(r["value_at_risk"])),
+        ("Expected shortfall, 5 % of bars", percent(r["expected_shortfall"])),
+        ("Probability that the true Sharpe is above 0", percent(r["probabilistic_sharpe"], 1)),
+    ]
+
+
+def trade_figures(result: Mapping[str, Any], bar_ms: int) -> list[tuple[str, str]]:
+    """How it traded."""
+    r, sides, exits = result, result["trades_by_side"], result["trades_by_exit"]
+    return [
+        ("Long / short", f"{sides['long']:,} / {sides['short']:,}"),
+        ("Exits by signal / stop / take / liquidation", " / ".join(f"{count:,}" for count in exits.values())),
+        ("Mean result of a trade", money(r["expectancy"], True)),
+        ("Mean win / loss", f"{money(r['average_win'], True)} / {money(r['average_loss'], True)}"),
+        ("Mean holding", span(r["average_bars_held"], bar_ms)),
+        ("Mean leverage", f"{number(r['average_leverage'])} x"),
+        ("Turnover, a year", f"{number(r['turnover'], 1)} x"),
+        ("Bars that reached stop and take (stop assumed)", f"{r['ambiguous']['bars']:,}"),
+    ]
+
+
+def trades_table(run: Run) -> str:
+    """The first trades, in the order of their exits."""
+    several = "symbol" in run.trades
+    head = [*(["Symbol"] if several else []), "Entry", "Exit", "Side", "Quantity", "Entry price", "Exit price", "Fees", "Funding", "Result"]
+    lots, shown = run.result["simulation"]["lot"], run.trades.head(MOST_TRADES)
+    rows = (trade_row(trade, lots if isinstance(lots, float) else lots[trade["symbol"]]) for trade in shown.to_dict("records"))
+    return table([*head, "Return", "Bars", "Exit by"], rows)
+
+
+def trade_row(trade: Mapping[Any, Any], lot: float) -> str:
+    """One trade."""
+    side = "▲ long" if trade["side"] == "long" else "▼ short"
+    cells = [
+        moment(trade["entry_ts"]),
+        moment(trade["exit_ts"]),
+        side,
+        number(trade["quantity"], digits_of(lot)),
+        *(number(trade[name]) for name in ("entry_price", "exit_price", "fees", "funding")),
+        coloured(money(trade["pnl"], True), trade["pnl"]),
+        percent(trade["return"], 2, True),
+        f"{trade['bars_held']:,}",
+        escape(trade["exit_reason"]),
+    ]
+    return row([*([escape(trade["symbol"])] if "symbol" in trade else []), *cells])
