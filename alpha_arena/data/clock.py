@@ -1,4 +1,4 @@
-"""The clock row: simulated time that all processes share. Wall and simulated times are ms since the epoch."""
+"""The clock row: simulated time that all processes share. Wall and simulated times are ms since the epoch (specs: operations §6)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 
-from alpha_arena.core.errors import StoreError
 from alpha_arena.data.service import DataService
 from alpha_arena.data.tables import clock
+
+SILENT_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,18 @@ class ClockRow:
         """Simulated time at a wall time."""
         return int(self.sim0 + (wall_ms - self.wall0) * self.speed) if self.mode == "running" else int(self.sim0)
 
+    @property
+    def is_wall(self) -> bool:
+        """Whether the market's time is the wall's own, as that of a real exchange is."""
+        return self.sim0 == self.wall0 and self.speed == 1
+
+    def shared_ms(self, wall_ms: float) -> int:
+        """Time as every process takes it: simulated time goes on for 5 s at most after the keeper's last sign of life.
+
+        So a machine that wakes from sleep, or a keeper that was killed, does not let it jump.
+        """
+        return int(wall_ms) if self.is_wall else self.now_ms(min(wall_ms, self.beat + SILENT_MS))
+
 
 def read_clock(service: DataService) -> ClockRow | None:
     """The stored clock, None before `up` has ever run."""
@@ -42,8 +55,8 @@ def read_clock(service: DataService) -> ClockRow | None:
 
 
 def write_clock(service: DataService, row: ClockRow) -> None:
-    """Replace the stored clock."""
-    with service.database.write() as connection:
+    """Replace the stored clock; it is written every second, so this does not wait for the disk."""
+    with service.database.write(durable=False) as connection:
         service.database.upsert(connection, clock, [{"id": 1, **asdict(row)}], ("id",))
 
 
@@ -53,7 +66,7 @@ def wall_ms() -> int:
 
 
 class DatabaseClock:
-    """Time as the clock row tells it; keeps `core.ports.Clock`.
+    """Time as the clock row tells it, wall time where none was ever started; keeps `core.ports.Clock`. Never goes back.
 
     Args:
         wall: the computer's clock, ms.
@@ -62,14 +75,10 @@ class DatabaseClock:
     def __init__(self, service: DataService, wall: Callable[[], int] = wall_ms) -> None:
         self.service = service
         self.wall = wall
+        self._newest = 0
 
     def now_ms(self) -> int:
-        """Simulated time now.
-
-        Raises:
-            StoreError: no clock has been started.
-        """
+        """Simulated time now."""
         row = read_clock(self.service)
-        if row is None:
-            raise StoreError(f"no clock runs on {self.service.database.name}; start one with alpha-arena up")
-        return row.now_ms(self.wall())
+        self._newest = max(self._newest, row.shared_ms(self.wall()) if row else self.wall())
+        return self._newest

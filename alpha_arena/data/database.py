@@ -1,105 +1,139 @@
-"""Connections: one writer at a time, errors as one sentence, the schema brought up to date."""
+"""Connections: one writer at a time, readers that see one state, errors as one sentence. Dialects differ here and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from alpha_arena.core.errors import ConfigError, StoreError
+from alpha_arena.data import schema
+from alpha_arena.data.refusal import refusal
 
 BUSY_MS = 10_000
-MIGRATIONS = Path(__file__).parent / "migrations"
-REASONS = {
-    "locked": "another process has held it for 10 s; stop that process or try again",
-    "readonly": "it may not be written to; change its permissions or choose another with database.url=",
-    "read-only": "it may not be written to; change its permissions or choose another with database.url=",
-    "unable to open": "its folder does not exist or may not be read; choose another with database.url=",
-    "not a database": "the file is not an SQLite database; choose another with database.url=",
-    "no such table": "it is not migrated; run alpha-arena db upgrade",
-    "no such column": "it is not migrated; run alpha-arena db upgrade",
-    "undefinedtable": "it is not migrated; run alpha-arena db upgrade",
-    "disk is full": "the disk is full; free some space, nothing of this change was written",
-    "connection": "the server does not answer; start it or choose another with database.url=",
-}
+CONNECT_S = 5
+WRITERS_LOCK = 0x616C706861
+ALLOWED = "database.url must be an address of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://USER:PASSWORD@HOST/NAME)"
 
 
-def store_error(error: DBAPIError, name: str) -> StoreError:
-    """A driver's error as one sentence."""
-    said = f"{type(error.orig).__name__} {error.orig}".lower()
-    reason = next((text for word, text in REASONS.items() if word in said), str(error.orig).splitlines()[0])
-    return StoreError(f"the database {name} refused: {reason}")
+def address(url: str) -> URL:
+    """A database's address; PostgreSQL always through psycopg.
+
+    Raises:
+        ConfigError: it is neither SQLite's nor PostgreSQL's.
+    """
+    try:
+        made = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(ALLOWED) from error
+    if made.drivername in ("postgres", "postgresql"):
+        return made.set(drivername="postgresql+psycopg")
+    if made.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise ConfigError(f"{ALLOWED}, not {made.drivername}")
+    return made
 
 
-def prepare_sqlite(engine: Engine, read_only: bool) -> None:
-    """Write-ahead log, full synchronisation, patience, and transactions that take the write lock at once."""
+def file_of(url: URL) -> Path | None:
+    """The file of an SQLite database, None for one in memory or on a server."""
+    name = url.database
+    return Path(name) if url.get_backend_name() == "sqlite" and name and name != ":memory:" else None
+
+
+def sqlite_engine(url: URL, read_only: bool, busy_ms: int) -> Engine:
+    """SQLite with a write-ahead log, full synchronisation, patience, and transactions that take the write lock at once."""
+    path = file_of(url)
+
+    def connect() -> sqlite3.Connection:
+        mode = "ro" if read_only else "rwc"
+        target = f"file:{quote(str(path.resolve()))}?mode={mode}" if path else "file::memory:"
+        return sqlite3.connect(target, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False, uri=True)
+
+    engine = create_engine(url, creator=connect)
 
     @event.listens_for(engine, "connect")
-    def settle(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        for pragma in (f"busy_timeout={BUSY_MS}", "synchronous=FULL", "foreign_keys=ON", f"query_only={int(read_only)}"):
-            connection.execute(f"PRAGMA {pragma}")
-        if not read_only:
-            connection.execute("PRAGMA journal_mode=WAL")
+    def settle(connection: sqlite3.Connection, _: Any) -> None:
+        connection.execute("PRAGMA synchronous=FULL")
+        if not read_only and connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            with suppress(sqlite3.OperationalError):  # another process is just doing it, or the file may only be read
+                connection.execute("PRAGMA journal_mode=WAL")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("writes"):
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['durable'] else 'NORMAL'}")
         # a transaction that starts as a reader and then writes fails at once, however patient
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
+
+    return engine
+
+
+def postgresql_engine(url: URL, read_only: bool, busy_ms: int) -> Engine:
+    """PostgreSQL, where writers take turns as they do on SQLite, so that the same code is right on both."""
+    limits = f"-c lock_timeout={busy_ms} -c default_transaction_read_only={'on' if read_only else 'off'}"
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S, "options": limits})
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if not options.get("writes"):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+        if not options["durable"]:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+
+    return engine
 
 
 class Database:
-    """A database and its connections.
+    """A database and its connections; may be used from several threads.
 
     Args:
-        url: SQLAlchemy's form, sqlite:/// or postgresql+psycopg://.
-        read_only: refuse every write.
+        url: SQLAlchemy's form, sqlite:///FILE or postgresql+psycopg://.
+        read_only: refuse every write. busy_ms: how long a writer waits for another.
 
     Raises:
         ConfigError: the address cannot be understood.
-        StoreError: the folder cannot be made.
+        StoreError: the folder cannot be made, or there is nothing to read.
     """
 
-    def __init__(self, url: str, read_only: bool = False) -> None:
-        self.read_only = read_only
-        self._outer: Connection | None = None
-        try:
-            self.url = make_url(url)
-            self._make_folder()
-            self.engine = create_engine(self.url)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise ConfigError(
-                "database.url is not an address of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://...)"
-            ) from error
-        self.is_sqlite = self.engine.dialect.name == "sqlite"
-        if self.is_sqlite:
-            prepare_sqlite(self.engine, read_only)
+    def __init__(self, url: str, read_only: bool = False, busy_ms: int = BUSY_MS) -> None:
+        self.url = address(url)
+        self.path = file_of(self.url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._batch = threading.local()
+        if self.path:
+            self._prepare(self.path, read_only)
+        self.engine = (sqlite_engine if self.is_sqlite else postgresql_engine)(self.url, read_only, busy_ms)
 
     @property
     def name(self) -> str:
         """The address without its password."""
         return self.url.render_as_string(hide_password=True)
 
-    @property
-    def path(self) -> Path | None:
-        """The file of an SQLite database."""
-        name = self.url.database
-        return Path(name) if self.url.get_backend_name() == "sqlite" and name and name != ":memory:" else None
-
-    def _make_folder(self) -> None:
-        if self.path is None or self.read_only:
+    def _prepare(self, path: Path, read_only: bool) -> None:
+        if read_only:
+            if not path.exists():
+                raise StoreError(f"the database {self.name} does not exist; run alpha-arena db upgrade")
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"the database folder {self.path.parent} cannot be made: {error.strerror}; choose another with database.url="
+                f"the database's folder {path.parent} cannot be made: {error.strerror}; choose another with database.url="
             ) from error
 
     @contextmanager
@@ -108,48 +142,58 @@ class Database:
             with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except DBAPIError as error:
-            raise store_error(error, self.name) from error
+            raise refusal(error.orig or error, self.name, self.path) from error
+        except self.engine.dialect.loaded_dbapi.Error as error:
+            raise refusal(error, self.name, self.path) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state.
+        """A connection that sees one state. Inside `batch` it sees the batch's writes.
 
         Raises:
             StoreError: the database refused.
         """
-        if self._outer is not None:
+        if self._outer:
             yield self._outer
             return
         with self._connected() as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, durable: bool = True) -> Iterator[Connection]:
         """A transaction: all of it or nothing. Inside `batch` it is part of the batch.
+
+        Args:
+            durable: on disk when this returns; without it, it may be lost with the machine's power, never with a process.
 
         Raises:
             StoreError: the database refused.
         """
-        if self._outer is not None:
+        if self._outer:
             yield self._outer
             return
-        with self._connected(writes=True) as connection:
+        with self._connected(writes=True, durable=durable) as connection:
             yield connection
+
+    @property
+    def _outer(self) -> Connection | None:
+        return getattr(self._batch, "connection", None)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Make the writes of this object within the block one transaction. Not for use from several threads at once."""
+        """Make this thread's writes within the block one transaction."""
+        outer = self._outer
         with self.write() as connection:
-            outer, self._outer = self._outer, connection
+            self._batch.connection = connection
             try:
                 yield
             finally:
-                self._outer = outer
+                self._batch.connection = outer
 
     def upsert(
-        self, connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keys: Sequence[str], update: bool = True
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], keys: Sequence[str], update: bool = True
     ) -> None:
-        """Insert rows; where the keys exist, replace the other columns, or leave the row as it is."""
+        """Insert rows, all with the same columns; where the keys exist, replace the others, or leave the row as it is."""
         if not rows:
             return
         insert: Any = sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
@@ -160,9 +204,23 @@ class Database:
             statement = insert.on_conflict_do_nothing(index_elements=list(keys))
         connection.execute(statement, list(rows))
 
-    def placeholder(self) -> str:
-        """How the driver marks a parameter."""
-        return "?" if self.is_sqlite else "%s"
+    def append(self, connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Insert many new rows, values in the order of the table's columns, past SQLAlchemy's own handling of each."""
+        names = ", ".join(table.c.keys())
+        if self.is_sqlite:
+            marks = ", ".join("?" * len(table.c))
+            connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))
+            return
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def matrix(self, connection: Connection, query: Select[Any]) -> NDArray[np.float64]:
+        """Rows of numbers as an array of shape [rows, columns], past SQLAlchemy's row objects."""
+        found = connection.execute(query)
+        cursor: Any = found.cursor
+        return np.fromiter(chain.from_iterable(cursor), np.float64).reshape(-1, len(found.keys()))
 
     def upgrade(self) -> None:
         """Bring the schema to its newest form; creates it where there is none.
@@ -170,35 +228,8 @@ class Database:
         Raises:
             StoreError: the database is newer than this program, or refused.
         """
-        from alembic import command
-        from alembic.util import CommandError
-
         with self.write() as connection:
-            try:
-                command.upgrade(self._alembic(connection), "head")
-            except CommandError as error:
-                raise StoreError(f"the database {self.name} was written by a newer version of this program; update the program") from error
-
-    def _alembic(self, connection: Connection | None = None) -> Any:
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        return config
-
-    def head(self) -> str:
-        """The newest revision that this program knows."""
-        from alembic.script import ScriptDirectory
-
-        return str(ScriptDirectory.from_config(self._alembic()).get_current_head())
-
-    def revision(self) -> str | None:
-        """The revision of the stored schema, None for an empty database."""
-        with self.read() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+            schema.upgrade(connection, self.name)
 
     def check_schema(self) -> None:
         """Refuse a database that is not of this program's schema.
@@ -206,13 +237,10 @@ class Database:
         Raises:
             StoreError: it does not exist, is not migrated, or is newer.
         """
-        if self.path is not None and not self.path.exists():
+        if self.path and not self.path.exists():
             raise StoreError(f"the database {self.name} does not exist; run alpha-arena db upgrade")
-        found = self.revision()
-        if found != self.head():
-            raise StoreError(
-                f"the database {self.name} is at revision {found}, this program needs {self.head()}; run alpha-arena db upgrade"
-            )
+        with self.read() as connection:
+            schema.check(connection, self.name)
 
     def close(self) -> None:
         """Release all connections."""

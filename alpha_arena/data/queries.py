@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Select, Table, func, select
 
-from alpha_arena.core.errors import NoData, UnknownName
+from alpha_arena.core.errors import UnknownName
 from alpha_arena.core.ids import order_id
 from alpha_arena.core.records import OPEN_STATES
 from alpha_arena.core.trades import OpenTrade, Trade
@@ -47,12 +47,6 @@ def newest(table: Table, limit: int, **values: Any) -> Select[Any]:
     return matching(table, **values).order_by(table.c.id.desc()).limit(limit)
 
 
-def between(query: Select[Any], table: Table, start_ts: int | None, end_ts: int | None) -> Select[Any]:
-    """Rows with start_ts <= ts < end_ts, oldest first."""
-    query = query if start_ts is None else query.where(table.c.ts >= start_ts)
-    return (query if end_ts is None else query.where(table.c.ts < end_ts)).order_by(table.c.ts)
-
-
 def traders(service: DataService) -> list[Row]:
     """Every account with its newest decision's time, decider and timeframe and the reason of its halt ("" for none), by name."""
     found = balances(service)
@@ -66,7 +60,7 @@ def _last_decision(service: DataService, trader: str) -> Row:
 
 
 def _halted(service: DataService, trader: str) -> str:
-    latched = halts(service, trader, open_only=True)
+    latched = halts(service, trader)
     return str(latched[-1]["reason"]) if latched else ""
 
 
@@ -85,9 +79,9 @@ def positions(service: DataService, trader: str | None = None) -> list[Row]:
 def decisions(
     service: DataService,
     trader: str | None = None,
-    symbol: str | None = None,
-    limit: int = 100,
+    limit: int = 60,
     before_id: int | None = None,
+    symbol: str | None = None,
     after_id: int | None = None,
 ) -> list[Row]:
     """Decisions with their allocations; of those made before (after) another where its id is given."""
@@ -110,28 +104,30 @@ def with_allocations(service: DataService, found: Sequence[Row]) -> list[Row]:
     return [{**row, "allocations": shares[row["id"]]} for row in found]
 
 
-def decision(service: DataService, decision_id: int) -> Row:
-    """One decision with its allocations and orders.
-
-    Raises:
-        NoData: there is none of this id.
-    """
+def decision(service: DataService, decision_id: int) -> Row | None:
+    """One decision with its allocations and orders, None if there is none of that id."""
     found = with_allocations(service, rows(service, matching(tables.decisions, id=decision_id)))
     if not found:
-        raise NoData(f"there is no decision {decision_id}; the newest ones are listed by the decisions query")
+        return None
     made = found[0]
     name = order_id(made["trader"], made["symbol"], made["timeframe"], made["bar_ts"], "entry")
     return {**made, "orders": rows(service, matching(tables.orders, client_order_id=name))}
 
 
 def orders(
-    service: DataService, trader: str | None = None, symbol: str | None = None, open_only: bool = False, limit: int = 50, offset: int = 0
+    service: DataService,
+    trader: str | None = None,
+    limit: int = 50,
+    before_ts: int | None = None,
+    state: str | None = None,
+    symbol: str | None = None,
+    open_only: bool = False,
 ) -> list[Row]:
-    """Orders with what was filled of them: filled (signed, base), average and fee (quote)."""
+    """Orders with what was filled of them: filled (signed, base), average and fee (quote); of those created before a time."""
     table = tables.orders
-    query = matching(table, trader=trader, symbol=symbol).order_by(table.c.created_ts.desc(), table.c.client_order_id)
-    query = query.where(table.c.state.in_(OPEN_STATES)) if open_only else query
-    return rows(service, query.limit(limit).offset(offset))
+    query = matching(table, trader=trader, symbol=symbol, state=state).order_by(table.c.created_ts.desc(), table.c.client_order_id)
+    query = query if before_ts is None else query.where(table.c.created_ts < before_ts)
+    return rows(service, (query.where(table.c.state.in_(OPEN_STATES)) if open_only else query).limit(limit))
 
 
 def order_events(service: DataService, client_order_id: str) -> list[Row]:
@@ -143,13 +139,16 @@ def order_events(service: DataService, client_order_id: str) -> list[Row]:
 def fills(
     service: DataService,
     trader: str | None = None,
+    limit: int = 500,
+    before_id: int | None = None,
     symbol: str | None = None,
-    start_ts: int | None = None,
-    end_ts: int | None = None,
+    start_ts: int = 0,
+    end_ts: int = 2**62,
 ) -> list[Row]:
-    """Executions with start_ts <= ts < end_ts, oldest first: quantity (signed, base), price, fee (quote, positive when paid)."""
+    """Executions with start_ts <= ts < end_ts: quantity (signed, base), price, fee (quote, positive when paid)."""
     table = tables.trades
-    return rows(service, between(matching(table, trader=trader, symbol=symbol), table, start_ts, end_ts).order_by(table.c.id))
+    query = newest(table, limit, trader=trader, symbol=symbol).where(table.c.ts >= start_ts, table.c.ts < end_ts)
+    return rows(service, query if before_id is None else query.where(table.c.id < before_id))
 
 
 def bills(service: DataService, trader: str | None = None, kind: str | None = None, limit: int = 100) -> list[Row]:
@@ -157,28 +156,37 @@ def bills(service: DataService, trader: str | None = None, kind: str | None = No
     return rows(service, newest(tables.bills, limit, trader=trader, kind=kind))
 
 
-def equity(service: DataService, trader: str, start_ts: int | None = None, end_ts: int | None = None) -> dict[str, Any]:
-    """A trader's booked bars, oldest first, as arrays: ts, close_ts, equity, cash, notional (quote), exposure and drawdown (fractions).
+def sums(service: DataService, trader: str) -> Row:
+    """What each kind of bill adds up to, quote currency: deposit, realised, fee, funding; together the cash."""
+    totals: Row = dict.fromkeys(("deposit", "realised", "fee", "funding"), 0.0)
+    for bill in rows(service, matching(tables.bills, trader=trader)):
+        totals[bill["kind"]] += bill["amount"]
+    return totals
 
-    Drawdown is from the highest equity since the account was opened, negative or 0; exposure is NaN without equity.
+
+def equity(service: DataService, trader: str, start_ts: int = 0, end_ts: int = 2**62) -> dict[str, list[Any]]:
+    """A trader's booked closes with start_ts <= ts <= end_ts, oldest first, as columns.
+
+    Returns:
+        ts (of the close), bar_ts (its bar's open), equity, cash, notional (quote, signed), exposure (fraction of equity, None without
+        equity), drawdown (fraction below the highest equity since the account was opened, negative or 0).
     """
     table = tables.equity_snapshots
     found = rows(service, matching(table, trader=trader).order_by(table.c.ts))
-    stamps = {name: np.array([row[name] for row in found], np.int64) for name in ("ts", "close_ts")}
-    money = {name: np.array([row[name] for row in found], np.float64) for name in ("equity", "cash", "notional")}
-    peak = np.maximum.accumulate(money["equity"]) if found else money["equity"]
-    share = {
-        "exposure": np.divide(money["notional"], money["equity"], out=np.full(len(found), np.nan), where=money["equity"] > 0),
-        "drawdown": np.divide(money["equity"], peak, out=np.zeros(len(found)), where=peak > 0) - (peak > 0),
-    }
-    left, right = np.searchsorted(stamps["ts"], (start_ts or 0, 2**62 if end_ts is None else end_ts))
-    return {name: values[left:right] for name, values in (stamps | money | share).items()}
+    marks = {name: [row[name] for row in found] for name in ("equity", "cash", "notional")}
+    peaks = accumulate(marks["equity"], max)
+    marks["exposure"] = [row["notional"] / row["equity"] if row["equity"] > 0 else None for row in found]
+    marks["drawdown"] = [value / peak - 1 if peak > 0 else 0.0 for value, peak in zip(marks["equity"], peaks, strict=True)]
+    closes = [row["close_ts"] for row in found]
+    left, right = bisect_left(closes, start_ts), bisect_right(closes, end_ts)
+    columns: dict[str, list[Any]] = {"ts": closes, "bar_ts": [row["ts"] for row in found], **marks}
+    return {name: values[left:right] for name, values in columns.items()}
 
 
 def round_trips(service: DataService, trader: str) -> list[Row]:
-    """Closed round trips, oldest exit first (specs: simulation, "What a run leaves"); `return` is pnl / equity before the entry."""
+    """Closed round trips, newest exit first (specs: simulation, "What a run leaves"); `return` is pnl / equity before the entry."""
     closed, _ = _paired(service, trader)
-    return [{("return" if name == "return_" else name): value for name, value in asdict(trade).items()} for trade in closed]
+    return [{name.rstrip("_"): value for name, value in asdict(trade).items()} for trade in reversed(closed)]
 
 
 def open_trips(service: DataService, trader: str) -> list[Row]:
@@ -202,7 +210,10 @@ def _paired(service: DataService, trader: str) -> tuple[list[Trade], dict[str, O
 def _events(service: DataService, trader: str) -> list[tuple[int, int, Fill | Payment]]:
     """Fills and funding with their order: by time, funding first, since what is settled at an open was carried into it."""
     names = ("trade_id", "ts", "symbol", "quantity", "price", "fee", "reason")
-    made = [Fill(order_id=row["client_order_id"], **{name: row[name] for name in names}) for row in fills(service, trader)]
+    made = [
+        Fill(order_id=row["client_order_id"], **{name: row[name] for name in names})
+        for row in rows(service, matching(tables.trades, trader=trader).order_by(tables.trades.c.id))
+    ]
     table = tables.bills
     paid = rows(service, matching(table, trader=trader, kind="funding").order_by(table.c.id))
     settled = [Payment(row["ts"], row["symbol"], row["amount"], row["rate"], row["assumed"]) for row in paid]
@@ -226,13 +237,13 @@ def ingest_runs(service: DataService, limit: int = 100) -> list[Row]:
     return rows(service, newest(tables.ingest_runs, limit))
 
 
-def alerts(service: DataService, trader: str | None = None, limit: int = 100) -> list[Row]:
+def alerts(service: DataService, limit: int = 100, trader: str | None = None) -> list[Row]:
     """Warnings."""
     return rows(service, newest(tables.alerts, limit, trader=trader))
 
 
-def halts(service: DataService, trader: str | None = None, open_only: bool = False) -> list[Row]:
-    """Latched halts; `open_only` leaves out those that were acknowledged."""
+def halts(service: DataService, trader: str | None = None, open_only: bool = True) -> list[Row]:
+    """Latched halts that nobody has acknowledged; without `open_only` also the others."""
     table = tables.halts
     query = newest(table, 1000, trader=trader)
     return rows(service, query.where(table.c.acknowledged_ms.is_(None)) if open_only else query)

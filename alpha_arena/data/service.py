@@ -3,58 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from hashlib import sha256
-from itertools import chain
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from alpha_arena.core.errors import ConfigError, NoData
 from alpha_arena.core.market import Market
 from alpha_arena.core.timeframes import aggregate, timeframe_ms
-from alpha_arena.core.types import Candles, Funding
-from alpha_arena.data import tables
-from alpha_arena.data.database import Database
+from alpha_arena.core.types import Candles, Funding, Instrument
+from alpha_arena.data import candles as rows
+from alpha_arena.data import coverage, tables
+from alpha_arena.data.candles import FOREVER, VALUES, Series, Written
+from alpha_arena.data.database import BUSY_MS, Database
 
-FOREVER = 2**62
-COLUMNS = ("ts", "open", "high", "low", "close", "volume")
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write did, in rows."""
-
-    inserted: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A stored series of candles."""
-
-    exchange: str
-    symbol: str
-    timeframe: str
+KNOWN_PRICES = ("last", "mark", "index_price", "bid", "ask")
+HASHED = ("ts", *VALUES, "funding_ts", "funding_rate")
 
 
 class DataService:
-    """Market data in a database.
+    """Market data in a database; may be used from several threads.
+
+    Readers say which exchange's rows they want; without it, those of the only one that holds the symbol.
 
     Args:
-        url: see Database. read_only: refuse every write.
+        url: see Database. read_only: refuse every write. busy_ms: how long a writer waits for another.
     """
 
-    def __init__(self, url: str, read_only: bool = False) -> None:
-        self.database = Database(url, read_only)
+    def __init__(self, url: str, read_only: bool = False, busy_ms: int = BUSY_MS) -> None:
+        self.database = Database(url, read_only, busy_ms)
 
     def upgrade(self) -> None:
-        """Bring the schema to its newest form."""
+        """Bring the schema to its newest form; creates it where there is none."""
         self.database.upgrade()
 
     def check_schema(self) -> None:
@@ -62,7 +45,7 @@ class DataService:
         self.database.check_schema()
 
     def batch(self) -> AbstractContextManager[None]:
-        """One transaction for all writes within the block."""
+        """One transaction for all of this thread's writes within the block."""
         return self.database.batch()
 
     def close(self) -> None:
@@ -70,175 +53,197 @@ class DataService:
         self.database.close()
 
     def write_candles(self, exchange: str, symbol: str, timeframe: str, candles: Candles) -> Written:
-        """Store bars; equal rows change nothing, a changed row's old and new values are kept in candle_revisions. One transaction."""
+        """Store closed bars in one transaction; equal rows change nothing, a changed row's old values are kept in candle_revisions.
+
+        Raises:
+            DataError: stamps that do not ascend or are off the timeframe's grid, values that are not finite; nothing is written.
+        """
+        series = Series(exchange, symbol, timeframe)
+        rows.refuse_unsound(candles, series)
         if not len(candles):
             return Written()
         with self.database.write() as connection:
-            known = self._read(connection, Series(exchange, symbol, timeframe), int(candles.ts[0]), int(candles.ts[-1]) + 1)
-            fresh, changed = differences(known, candles)
-            self._revise(connection, Series(exchange, symbol, timeframe), known, candles[changed])
-            self._put(connection, Series(exchange, symbol, timeframe), candles[fresh | changed])
-        return Written(int(fresh.sum()), int(changed.sum()), len(candles) - int(fresh.sum()) - int(changed.sum()))
-
-    def _put(self, connection: Connection, series: Series, rows: Candles) -> None:
-        if not len(rows):
-            return
-        mark = ", ".join([self.database.placeholder()] * 9)
-        update = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
-        sql = f"INSERT INTO candles (exchange, symbol, timeframe, {', '.join(COLUMNS)}) VALUES ({mark})"
-        sql += f" ON CONFLICT (exchange, symbol, timeframe, ts) DO UPDATE SET {update}"
-        values = zip(*(getattr(rows, name).tolist() for name in COLUMNS), strict=True)
-        connection.exec_driver_sql(sql, [(series.exchange, series.symbol, series.timeframe, *row) for row in values])
-
-    def _revise(self, connection: Connection, series: Series, known: Candles, new: Candles) -> None:
-        if not len(new):
-            return
-        old = known[np.searchsorted(known.ts, new.ts)]
-        rows = [{**vars_of(series), "ts": int(ts), "old": row_json(old, i), "new": row_json(new, i)} for i, ts in enumerate(new.ts)]
-        connection.execute(insert(tables.candle_revisions), rows)
+            return rows.write_candles(self.database, connection, series, candles)
 
     def write_funding(self, exchange: str, symbol: str, funding: Funding) -> Written:
-        """Store settlements; equal rows change nothing. One transaction."""
+        """Store settlements in one transaction; equal rows change nothing.
+
+        Raises:
+            DataError: stamps that do not ascend, rates that are not finite; nothing is written.
+        """
         if not funding.ts.size:
             return Written()
         with self.database.write() as connection:
-            known = self._read_funding(connection, exchange, symbol, int(funding.ts[0]), int(funding.ts[-1]) + 1)
-            row = np.searchsorted(known.ts, funding.ts)
-            held = np.append(known.ts, -1)[row] == funding.ts
-            same = held & (np.append(known.rate, np.nan)[row] == funding.rate)
-            new = zip(funding.ts[~same].tolist(), funding.rate[~same].tolist(), strict=True)
-            rows = [{"exchange": exchange, "symbol": symbol, "ts": ts, "rate": rate} for ts, rate in new]
-            self.database.upsert(connection, tables.funding_rates, rows, ("exchange", "symbol", "ts"))
-        return Written(int((~held).sum()), int((held & ~same).sum()), int(same.sum()))
+            return rows.write_funding(self.database, connection, exchange, symbol, funding)
+
+    def write_price(self, exchange: str, symbol: str, ts: int, **prices: float) -> None:
+        """Replace the newest known prices (quote currency): any of last, mark, index_price, bid, ask."""
+        row = {"exchange": exchange, "symbol": symbol, "ts": ts, **dict.fromkeys(KNOWN_PRICES), **prices}
+        with self.database.write() as connection:
+            self.database.upsert(connection, tables.prices, [row], ("exchange", "symbol"))
+
+    def write_instruments(self, exchange: str, instruments: Iterable[Instrument]) -> None:
+        """Keep contract rules by the date from which they hold."""
+        names = ("symbol", "lot", "tick", "contract_size", "max_leverage")
+        kept = [{"exchange": exchange, "valid_from": one.as_of, **{name: getattr(one, name) for name in names}} for one in instruments]
+        with self.database.write() as connection:
+            self.database.upsert(connection, tables.instruments, kept, ("exchange", "symbol", "valid_from"))
 
     def get_ohlcv(self, symbol: str, timeframe: str, limit: int, exchange: str | None = None) -> Candles:
-        """The newest `limit` closed bars."""
-        found = self.get_candles_range(symbol, timeframe, 0, FOREVER, exchange)
-        return found[slice(max(len(found) - limit, 0), None)]
-
-    def get_candles_range(self, symbol: str, timeframe: str, start_ts: int, end_ts: int, exchange: str | None = None) -> Candles:
-        """Bars with start_ts <= ts < end_ts; of a timeframe that is not stored, aggregated from the highest lower one that is.
+        """The newest `limit` closed bars; of a timeframe that is not stored, aggregated from the highest lower one that is.
 
         Raises:
             NoData, ConfigError: as `source`.
         """
-        where = self.source(symbol, exchange)
         with self.database.read() as connection:
-            stored = self._made_of(connection, where, symbol, timeframe)
-            rows = self._read(connection, Series(where, symbol, stored), start_ts, end_ts)
-        return aggregate(rows, timeframe_ms(stored), timeframe_ms(timeframe))
+            return self._newest(connection, self._where(connection, symbol, exchange), timeframe, FOREVER, limit)
 
-    def _made_of(self, connection: Connection, exchange: str, symbol: str, timeframe: str) -> str:
-        """The stored timeframe that serves: itself, or the highest lower one that divides it; itself where none does."""
-        stored = {one.timeframe for one in self._series(connection, exchange, symbol)}
+    def get_candles_range(self, symbol: str, timeframe: str, start_ts: int, end_ts: int, exchange: str | None = None) -> Candles:
+        """Bars with start_ts <= ts < end_ts; of a timeframe that is not stored, aggregated from the highest lower one that is.
+
+        An exchange that is named and holds none of them gives none.
+
+        Raises:
+            NoData, ConfigError: as `source`, where no exchange is named.
+        """
+        with self.database.read() as connection:
+            return self._range(connection, self._where(connection, symbol, exchange), timeframe, start_ts, end_ts)
+
+    def stored_range(self, series: Series, start_ts: int, end_ts: int) -> Candles:
+        """As get_candles_range, of rows that are themselves stored."""
+        with self.database.read() as connection:
+            return rows.read_candles(self.database, connection, series, start_ts, end_ts)
+
+    def _where(self, connection: Connection, symbol: str, exchange: str | None) -> Series:
+        """Where to read a symbol's candles; the timeframe is left open."""
+        return Series(exchange or self._only(connection, symbol, None, tables.candles), symbol, "")
+
+    def _made_of(self, connection: Connection, where: Series, timeframe: str) -> Series:
+        """The stored series that serves: the one asked for, else the highest lower one that divides it."""
+        stored = {one.timeframe for one in rows.all_series(connection, where.exchange, where.symbol)}
         length = timeframe_ms(timeframe)
         lower = [name for name in stored if timeframe_ms(name) < length and length % timeframe_ms(name) == 0]
-        return timeframe if timeframe in stored or not lower else max(lower, key=timeframe_ms)
+        chosen = timeframe if timeframe in stored or not lower else max(lower, key=timeframe_ms)
+        return Series(where.exchange, where.symbol, chosen)
 
-    def _read(self, connection: Connection, series: Series, start_ts: int, end_ts: int) -> Candles:
-        mark = self.database.placeholder()
-        sql = f"SELECT {', '.join(COLUMNS)} FROM candles WHERE exchange = {mark} AND symbol = {mark} AND timeframe = {mark}"
-        sql += f" AND ts >= {mark} AND ts < {mark} ORDER BY ts"
-        table = matrix(connection, sql, (*vars_of(series).values(), start_ts, end_ts), len(COLUMNS))
-        return Candles(table[:, 0].astype(np.int64), *(np.ascontiguousarray(table[:, i]) for i in range(1, 6)))
+    def _range(self, connection: Connection, where: Series, timeframe: str, start_ts: int, end_ts: int) -> Candles:
+        """A bar belongs to the range by its open, so what it is made of is read from the first such open to the end of the last bar."""
+        made_of, bar_ms = self._made_of(connection, where, timeframe), timeframe_ms(timeframe)
+        start, end = (-(-edge // bar_ms) * bar_ms for edge in (start_ts, min(end_ts, FOREVER)))
+        found = rows.read_candles(self.database, connection, made_of, start, end)
+        return aggregate(found, made_of.bar_ms, bar_ms)
 
-    def _read_funding(self, connection: Connection, exchange: str, symbol: str, start_ts: int, end_ts: int) -> Funding:
-        mark = self.database.placeholder()
-        sql = f"SELECT ts, rate FROM funding_rates WHERE exchange = {mark} AND symbol = {mark} AND ts >= {mark} AND ts < {mark} ORDER BY ts"
-        table = matrix(connection, sql, (exchange, symbol, start_ts, end_ts), 2)
-        return Funding(table[:, 0].astype(np.int64), np.ascontiguousarray(table[:, 1]))
+    def _newest(self, connection: Connection, where: Series, timeframe: str, end_ts: int, limit: int) -> Candles:
+        made_of = self._made_of(connection, where, timeframe)
+        if made_of.timeframe == timeframe:
+            return rows.newest_candles(self.database, connection, made_of, end_ts, limit)
+        found = self._range(connection, where, timeframe, 0, end_ts)
+        return found[max(len(found) - limit, 0) :]
 
     def get_funding_range(self, symbol: str, start_ts: int, end_ts: int, exchange: str | None = None) -> Funding:
-        """Settlements with start_ts <= ts < end_ts."""
-        where = self.source(symbol, exchange)
+        """Settlements with start_ts <= ts < end_ts; none where none are stored.
+
+        Raises:
+            ConfigError: several exchanges have some and none is named.
+        """
         with self.database.read() as connection:
-            return self._read_funding(connection, where, symbol, start_ts, end_ts)
+            where = self._funded(connection, symbol, exchange)
+            return rows.read_funding(self.database, connection, where, symbol, start_ts, end_ts)
+
+    def _funded(self, connection: Connection, symbol: str, exchange: str | None) -> str:
+        """The exchange to read funding from, "" for none."""
+        if exchange or not rows.holders(connection, tables.funding_rates, symbol):
+            return exchange or ""
+        return self._only(connection, symbol, None, tables.funding_rates)
 
     def get_latest_funding(self, symbol: str, exchange: str | None = None) -> dict[str, Any] | None:
-        """The newest settlement: ts, rate, exchange; None where none is stored."""
-        where = self.source(symbol, exchange)
-        table = tables.funding_rates
-        query = (
-            select(table.c.ts, table.c.rate).where(table.c.exchange == where, table.c.symbol == symbol).order_by(table.c.ts.desc()).limit(1)
-        )
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
-        return {"ts": row.ts, "rate": row.rate, "exchange": where} if row else None
+        """The newest settlement: exchange, symbol, ts, rate (fraction of one interval); None where none is stored.
 
-    def get_latest_prices(self, symbol: str, exchange: str | None = None) -> dict[str, Any] | None:
-        """The newest close over all stored timeframes: last, ts (its bar's close), exchange; None where nothing is stored."""
-        where = self.source(symbol, exchange)
+        Raises:
+            ConfigError: several exchanges have some and none is named.
+        """
+        table = tables.funding_rates
         with self.database.read() as connection:
-            stored = list(self._series(connection, where, symbol))
-            ends = {one: self._last_ts(connection, one) for one in stored}
-            newest = max(
-                ((ts + timeframe_ms(one.timeframe), one) for one, ts in ends.items() if ts is not None),
-                key=lambda pair: pair[0],
-                default=None,
-            )
-            if newest is None:
-                return None
-            ts = newest[0] - timeframe_ms(newest[1].timeframe)
-            bar = self._read(connection, newest[1], ts, ts + 1)
-        return {"last": float(bar.close[0]), "ts": newest[0], "exchange": where}
+            where = self._funded(connection, symbol, exchange)
+            query = select(table).where(table.c.exchange == where, table.c.symbol == symbol).order_by(table.c.ts.desc()).limit(1)
+            found = connection.execute(query).mappings().first()
+        return dict(found) if found else None
+
+    def get_latest_prices(self, symbol: str, exchange: str | None = None) -> dict[str, Any]:
+        """The newest close over all stored timeframes: exchange, symbol, last (quote), ts (that bar's close), timeframe; and mark,
+        index_price, bid, ask with priced_ts where prices are stored (None where not).
+
+        Raises:
+            NoData, ConfigError: as `source`.
+        """
+        with self.database.read() as connection:
+            where = self._only(connection, symbol, exchange, tables.candles)
+            closes = {one: rows.edge_ts(connection, one, newest=True) or 0 for one in rows.all_series(connection, where, symbol)}
+            series = max(closes, key=lambda one: (closes[one] + one.bar_ms, -one.bar_ms))
+            bar = rows.newest_candles(self.database, connection, series, FOREVER, 1)
+            known = self._known_prices(connection, where, symbol)
+        last = {"last": float(bar.close[0]), "ts": closes[series] + series.bar_ms, "timeframe": series.timeframe}
+        return {"exchange": where, "symbol": symbol, **last, **known}
+
+    def _known_prices(self, connection: Connection, exchange: str, symbol: str) -> dict[str, Any]:
+        table = tables.prices
+        found = connection.execute(select(table).where(table.c.exchange == exchange, table.c.symbol == symbol)).mappings().first()
+        prices = {name: found[name] if found else None for name in KNOWN_PRICES[1:]}
+        return {**prices, "priced_ts": found["ts"] if found else None}
 
     def market(
         self, symbol: str, timeframe: str, end_ts: int | None = None, exchange: str | None = None, limit: int | None = None
     ) -> Market:
-        """Bars that have closed by `end_ts` (all without it), the newest `limit` of them, with all settlements known by the last close."""
-        bar_ms = timeframe_ms(timeframe)
-        end = FOREVER if end_ts is None else end_ts - bar_ms + 1
-        candles = self.get_candles_range(symbol, timeframe, 0, end, exchange)
-        candles = candles if limit is None else candles[slice(max(len(candles) - limit, 0), None)]
-        last = int(candles.ts[-1]) + bar_ms if len(candles) else 0
-        return Market.of(symbol, bar_ms, candles, self.get_funding_range(symbol, 0, last + 1, exchange))
-
-    def source(self, symbol: str, exchange: str | None = None) -> str:
-        """The exchange to read a symbol from: the one that is named, else the only one that holds it.
+        """Bars that have closed by `end_ts` (all without it), the newest `limit` of them, with all settlements known by the last close.
 
         Raises:
-            NoData: none holds it. ConfigError: several do and none is named.
+            NoData, ConfigError: as `source`, where no exchange is named.
+        """
+        bar_ms = timeframe_ms(timeframe)
+        end = FOREVER if end_ts is None else end_ts - bar_ms + 1
+        with self.database.read() as connection:
+            where = self._where(connection, symbol, exchange)
+            whole = limit is None
+            found = (
+                self._range(connection, where, timeframe, 0, end) if whole else self._newest(connection, where, timeframe, end, limit or 0)
+            )
+            last = int(found.ts[-1]) + bar_ms if len(found) else 0
+            funding = rows.read_funding(self.database, connection, where.exchange, symbol, 0, last + 1)
+        return Market.of(symbol, bar_ms, found, funding)
+
+    def source(self, symbol: str, exchange: str | None = None) -> str:
+        """The exchange to read a symbol from: the one that is named, else the only one that holds candles of it.
+
+        Raises:
+            NoData: none holds it, or the one that is named does not. ConfigError: several do and none is named.
         """
         with self.database.read() as connection:
-            holders = sorted({one.exchange for one in self._series(connection) if one.symbol == symbol})
-        if exchange in holders:
-            return str(exchange)
-        if not holders or exchange is not None:
-            place = f" from {exchange}" if exchange else ""
-            raise NoData(
-                f"no candles of {symbol}{place} are stored (held by: {', '.join(holders) or 'none'}); run alpha-arena ingest first"
-            )
-        if len(holders) > 1:
-            raise ConfigError(f"{symbol} is stored from several sources ({', '.join(holders)}); choose one with exchange=NAME")
-        return holders[0]
+            return self._only(connection, symbol, exchange, tables.candles)
 
-    def _series(self, connection: Connection, exchange: str = "", symbol: str = "") -> Iterator[Series]:
-        """Stored series in order, by jumping from key to key; of one exchange and symbol where they are named."""
-        mark = self.database.placeholder()
-        sql = f"SELECT exchange, symbol, timeframe FROM candles WHERE (exchange, symbol, timeframe) > ({mark}, {mark}, {mark})"
-        sql += " ORDER BY exchange, symbol, timeframe LIMIT 1"
-        last: tuple[str, ...] = (exchange, symbol, "")
-        while row := connection.exec_driver_sql(sql, last).first():
-            last = tuple(row)
-            if symbol and last[:2] != (exchange, symbol):
-                return
-            yield Series(*last)
+    def _only(self, connection: Connection, symbol: str, exchange: str | None, table: Table) -> str:
+        held = rows.holders(connection, table, symbol)
+        if exchange in held or (exchange is None and len(held) == 1):
+            return exchange or held[0]
+        what = "candles" if table is tables.candles else "funding"
+        if exchange is None and held:
+            choices = " or ".join(f"exchange={name}" for name in held)
+            raise ConfigError(f"{what} of {symbol} are stored from {len(held)} sources; choose one with {choices}")
+        place = f" from {exchange}" if exchange else ""
+        others = f" (there are some from {', '.join(held)})" if held else ""
+        short = symbol.partition("/")[0].lower()
+        raise NoData(
+            f"no {what} of {symbol}{place} are stored{others}; run alpha-arena ingest symbol={short} exchange={exchange or 'NAME'}"
+        )
 
     def series(self) -> list[Series]:
-        """All stored series."""
+        """All stored series, by exchange, symbol and timeframe."""
         with self.database.read() as connection:
-            return list(self._series(connection))
+            return list(rows.all_series(connection))
 
     def last_ts(self, exchange: str, symbol: str, timeframe: str) -> int | None:
-        """Open of the newest stored bar."""
+        """Open of the newest stored bar, None without any."""
         with self.database.read() as connection:
-            return self._last_ts(connection, Series(exchange, symbol, timeframe))
-
-    def _last_ts(self, connection: Connection, series: Series) -> int | None:
-        mark = self.database.placeholder()
-        sql = f"SELECT max(ts) FROM candles WHERE exchange = {mark} AND symbol = {mark} AND timeframe = {mark}"
-        found = connection.exec_driver_sql(sql, tuple(vars_of(series).values())).scalar()
-        return None if found is None else int(found)
+            return rows.edge_ts(connection, Series(exchange, symbol, timeframe), newest=True)
 
     def record_ingest(self, started_ms: int, report: Mapping[str, Any]) -> None:
         """Keep what an import did; `report` as ingest.Report.as_dict gives it."""
@@ -246,85 +251,45 @@ class DataService:
         with self.database.write() as connection:
             connection.execute(insert(tables.ingest_runs), [{**kept, "started_ms": started_ms, "report": json.dumps(report, default=str)}])
 
-    def record_gaps(self, exchange: str, symbol: str, timeframe: str, gaps: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the known gaps of a series; each has start_ts, end_ts (exclusive), bars, kind."""
-        table = tables.data_gaps
-        with self.database.write() as connection:
-            connection.execute(table.delete().where(table.c.exchange == exchange, table.c.symbol == symbol, table.c.timeframe == timeframe))
-            rows = [{"exchange": exchange, "symbol": symbol, "timeframe": timeframe, **gap} for gap in gaps]
-            if rows:
-                connection.execute(insert(table), rows)
-
     def coverage(self) -> list[dict[str, Any]]:
-        """Each stored series: first and last open, rows, rows expected between them, missing, gaps."""
-        return [self._coverage(one) for one in self.series()]
+        """Each stored series: exchange, symbol, timeframe, first_ts and last_ts (opens), rows, expected, missing, gaps."""
+        with self.database.read() as connection:
+            return [coverage.coverage_of(connection, one) for one in rows.all_series(connection)]
 
-    def _coverage(self, series: Series) -> dict[str, Any]:
-        ts = self.get_candles_range(series.symbol, series.timeframe, 0, FOREVER, series.exchange).ts
-        bar_ms = timeframe_ms(series.timeframe)
-        steps = np.diff(ts) // bar_ms
-        expected = int((ts[-1] - ts[0]) // bar_ms) + 1
-        found = {"first_ts": int(ts[0]), "last_ts": int(ts[-1]), "rows": int(ts.size), "expected": expected}
-        return {**vars_of(series), **found, "missing": expected - int(ts.size), "gaps": int((steps > 1).sum())}
+    def gaps(self, symbol: str | None = None, timeframe: str | None = None, exchange: str | None = None) -> list[dict[str, Any]]:
+        """Missing ranges and runs of bars without trades, of the series that match: exchange, symbol, timeframe, start_ts, end_ts
+        (exclusive), bars, kind (missing or no_trade)."""
+        with self.database.read() as connection:
+            chosen = [one for one in rows.all_series(connection) if matches(one, symbol, timeframe, exchange)]
+            return [gap for one in chosen for gap in coverage.gaps_of(self.database, connection, one)]
 
-    def gaps(self, series: Series) -> list[dict[str, Any]]:
-        """Missing ranges of a series and runs of bars without trades: start_ts, end_ts (exclusive), bars, kind."""
-        candles = self.get_candles_range(series.symbol, series.timeframe, 0, FOREVER, series.exchange)
-        bar_ms = timeframe_ms(series.timeframe)
-        holes = np.flatnonzero(np.diff(candles.ts) > bar_ms)
-        missing = [gap(int(candles.ts[i]) + bar_ms, int(candles.ts[i + 1]), bar_ms, "missing") for i in holes]
-        edges = np.flatnonzero(np.diff(np.r_[0, (candles.volume == 0).astype(np.int8), 0]))
-        quiet = [gap(int(candles.ts[a]), int(candles.ts[b - 1]) + bar_ms, bar_ms, "no_trade") for a, b in edges.reshape(-1, 2)]
-        return sorted(missing + quiet, key=lambda one: int(one["start_ts"]))
+    def record_gaps(self, symbol: str | None = None, timeframe: str | None = None, exchange: str | None = None) -> list[dict[str, Any]]:
+        """As `gaps`, and keep them in data_gaps in place of those known before."""
+        with self.database.write() as connection:
+            chosen = [one for one in rows.all_series(connection) if matches(one, symbol, timeframe, exchange)]
+            return [gap for one in chosen for gap in coverage.record_gaps(self.database, connection, one)]
 
     def stats(self) -> list[dict[str, Any]]:
-        """Rows in each table."""
+        """Rows in each table, by its name."""
         with self.database.read() as connection:
-            names = sorted(tables.METADATA.tables)
-            return [
-                {"table": name, "rows": int(connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar() or 0)} for name in names
-            ]
+            every = sorted(tables.METADATA.tables.items())
+            return [{"table": name, "rows": connection.execute(select(func.count()).select_from(table)).scalar()} for name, table in every]
 
-    def data_hash(self, markets: Sequence[Market]) -> str:
-        """SHA-256 of exactly the rows that the markets hold: candles and settlements."""
+    def data_hash(self, markets: Iterable[Market]) -> str:
+        """SHA-256, hexadecimal, of exactly the rows that the markets hold: candles and settlements, by symbol and bar length."""
         digest = sha256()
-        for market in markets:
-            digest.update(f"{market.symbol} {market.bar_ms} ".encode())
-            for name in (*COLUMNS, "funding_ts", "funding_rate"):
-                digest.update(np.ascontiguousarray(getattr(market, name)).tobytes())
+        for market in sorted(markets, key=lambda one: (one.symbol, one.bar_ms)):
+            digest.update(f"{market.symbol} {market.bar_ms} {len(market)} {market.funding_ts.size}\n".encode())
+            for name in HASHED:
+                kind = "<i8" if name in ("ts", "funding_ts") else "<f8"
+                digest.update(np.ascontiguousarray(getattr(market, name), kind).tobytes())
         return digest.hexdigest()
 
 
-def gap(start_ts: int, end_ts: int, bar_ms: int, kind: str) -> dict[str, Any]:
-    """A range of bars that are missing or empty."""
-    return {"start_ts": start_ts, "end_ts": end_ts, "bars": (end_ts - start_ts) // bar_ms, "kind": kind}
+def matches(series: Series, symbol: str | None, timeframe: str | None, exchange: str | None) -> bool:
+    """Whether a series is one of those asked for; None asks for any."""
+    asked = {"symbol": symbol, "timeframe": timeframe, "exchange": exchange}
+    return all(value is None or series.key[name] == value for name, value in asked.items())
 
 
-def vars_of(series: Series) -> dict[str, str]:
-    """The key columns of a series."""
-    return {"exchange": series.exchange, "symbol": series.symbol, "timeframe": series.timeframe}
-
-
-def row_json(candles: Candles, row: int) -> str:
-    """Open, high, low, close, volume of a row."""
-    return json.dumps([float(getattr(candles, name)[row]) for name in COLUMNS[1:]])
-
-
-def differences(known: Candles, new: Candles) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which new rows are not known, and which are known with other values."""
-    row = np.minimum(np.searchsorted(known.ts, new.ts), max(len(known) - 1, 0))
-    if not len(known):
-        return np.ones(len(new), np.bool_), np.zeros(len(new), np.bool_)
-    held = known.ts[row] == new.ts
-    equal = np.logical_and.reduce([getattr(known, name)[row] == getattr(new, name) for name in COLUMNS[1:]])
-    return ~held, held & ~equal
-
-
-def matrix(connection: Connection, sql: str, parameters: tuple[Any, ...], width: int) -> NDArray[np.float64]:
-    """Rows of numbers as an array of shape [rows, width], read past SQLAlchemy's row objects."""
-    cursor: Any = connection.connection.cursor()
-    try:
-        cursor.execute(sql, parameters)
-        return np.fromiter(chain.from_iterable(cursor), np.float64).reshape(-1, width)
-    finally:
-        cursor.close()
+__all__ = ["DataService", "Series", "Written"]
