@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from alpha_arena.core.trades import Trade
 from alpha_arena.data import tables
 from alpha_arena.data.service import DataService
 
@@ -20,10 +19,11 @@ def record_alert(service: DataService, ts: int, severity: str, kind: str, messag
         connection.execute(insert(tables.alerts), [row])
 
 
-def record_backtest(service: DataService, row: Mapping[str, Any], result: Mapping[str, Any], trades: Sequence[Trade]) -> None:
+def record_backtest(service: DataService, row: Mapping[str, Any], result: Mapping[str, Any], trades: Sequence[Mapping[str, Any]]) -> None:
     """Keep a backtest; `row` has the columns of its table (name unique), `result` is what result.json holds."""
     same = ("symbol", "entry_ts", "exit_ts", "side", "quantity", "entry_price", "exit_price", "fees", "funding", "pnl", "exit_reason")
-    trips = [{"trader": row["trader"], "backtest": row["name"], **{name: getattr(trade, name) for name in same}} for trade in trades]
+    own = {"trader": row["trader"], "backtest": row["name"]}
+    trips = [{**own, **{name: trade[name] for name in same}} for trade in trades]
     with service.database.write() as connection:
         service.database.upsert(connection, tables.backtests, [{**row, "result": json.dumps(result)}], ("name",))
         connection.execute(tables.backtest_trades.delete().where(tables.backtest_trades.c.backtest == row["name"]))

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alpha_arena.core.errors import ConfigError, NoData
+from alpha_arena.backtest.record import Record, from_bookings
+from alpha_arena.backtest.result import Run, Terms
+from alpha_arena.core.errors import NoData
 from alpha_arena.core.market import Market, Study
-from alpha_arena.core.timeline import timeline
-from alpha_arena.core.trades import OpenTrade, Trade, round_trips
-from alpha_arena.core.types import Account, Floats, Ints
+from alpha_arena.core.types import Account, Candles, Funding
 from alpha_arena.data.memory import MemoryStore
-from alpha_arena.engine import Tick, Trader, run, ticks
+from alpha_arena.engine import Trader, run, ticks
 from alpha_arena.execution.simulated import SimulatedExecutor
+from alpha_arena.settings import Settings, load
+from alpha_arena.wiring.trading import markets_of, study_of, trader_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from alpha_arena.data.service import DataService
 
 Progress = Callable[[int, int], None]
 STRIDE = 500
+SYNTHETIC = "synthetic"
+COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +39,6 @@ class Window:
     first_ts: int
     last_ts: int
     rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """What the loop left: its memory, and the closes in order (ts of the bars, equity in quote)."""
-
-    store: MemoryStore
-    ts: Ints
-    equity: Floats
-    trades: Sequence[Trade]
-    open_trades: Mapping[str, OpenTrade]
 
 
 def window(markets: Mapping[str, Market], start_ms: int | None, limit: int | None) -> Window:
@@ -54,18 +55,19 @@ def window(markets: Mapping[str, Market], start_ms: int | None, limit: int | Non
     return Window(int(chosen[0]), int(chosen[-1]), int(chosen.size))
 
 
-def play(study: Study, trader: Trader, initial_capital: float, part: Window, progress: Progress | None = None) -> Played:
-    """Run the loop over a window from a flat account.
+def part_of(markets: Mapping[str, Market], part: Window) -> dict[str, Market]:
+    """The simulated bars alone."""
+    cut = {symbol: np.searchsorted(market.ts, (part.first_ts, part.last_ts + 1)) for symbol, market in markets.items()}
+    return {symbol: markets[symbol].rows(int(first), int(end)) for symbol, (first, end) in cut.items()}
+
+
+def play(study: Study, trader: Trader, initial_capital: float, part: Window, progress: Progress | None = None) -> MemoryStore:
+    """Run the loop over a window from a flat account; its memory tells what happened.
 
     Args:
         initial_capital: quote currency.
         progress: told (bars done, bars in all) every 500 bars and at the end.
-
-    Raises:
-        ConfigError: the capital buys nothing.
     """
-    if initial_capital <= 0:
-        raise ConfigError(f"initial_capital={initial_capital} must be positive, in quote currency")
     store = MemoryStore(trader.id)
     executor = SimulatedExecutor(
         trader.id, Account(initial_capital), (), study.markets, trader.instruments, trader.costs, trader.decider.leverage
@@ -74,15 +76,124 @@ def play(study: Study, trader: Trader, initial_capital: float, part: Window, pro
     for done, _ in enumerate(run(closes, study, trader, executor, store), 1):
         if progress and (done % STRIDE == 0 or done == part.rows):
             progress(done, part.rows)
-    return collect(store, initial_capital)
+    return store
 
 
-def collect(store: MemoryStore, initial_capital: float) -> Played:
-    """Equity and round trips from a loop's memory."""
-    ts = [booking.ts for booking in store.bookings]
-    equity = [booking.equity for booking in store.bookings]
-    trades, still_open = round_trips(timeline(store.bookings), {stamp: row for row, stamp in enumerate(ts)}, equity, initial_capital)
-    return Played(store, np.array(ts, np.int64), np.array(equity), trades, still_open)
+def run_backtest(settings: Settings, service: DataService, progress: Progress | None = None) -> Run:
+    """Simulate the configured trader over stored candles.
+
+    Signals are computed over all stored rows before `end`; `start` and `limit` cut only what is simulated.
+
+    Raises:
+        NoData: nothing is stored, or nothing in the window.
+    """
+    generated = any(SYNTHETIC in service.source(instrument.symbol, settings.source) for instrument in settings.symbols)
+    return simulate(settings, markets_of(settings, service, settings.end_ms), generated, progress)
 
 
-__all__ = ["Played", "Tick", "Window", "collect", "play", "window"]
+def simulate(settings: Settings, markets: Mapping[str, Market], generated: bool = False, progress: Progress | None = None) -> Run:
+    """Simulate the configured trader over markets; `generated`: they are not real, and the result says so."""
+    began = time.perf_counter()
+    part = window(markets, settings.start_ms, settings.limit)
+    trader = trader_of(settings)
+    store = play(study_of(settings, markets, part.first_ts), trader, settings.initial_capital, part, progress)
+    record = record_of(store, part_of(markets, part), settings.initial_capital)
+    terms = Terms(trader.costs, trader.instruments, trader.decider.leverage, time.perf_counter() - began, settings.equity, generated)
+    return Run.of(name_of(settings), record, terms, settings.resolved)
+
+
+def record_of(store: MemoryStore, markets: Mapping[str, Market], initial_capital: float) -> Record:
+    """What the loop left, as frames."""
+    return from_bookings(store.bookings, store.decisions, markets, initial_capital)
+
+
+def name_of(settings: Settings) -> str:
+    """What a run is called: its strategy, or its decider."""
+    return next(iter(settings.strategies)) if settings.decider.name == "single" else settings.decider.name
+
+
+def backtest(frame: pd.DataFrame, strategy: str = "ema_trend", funding: pd.DataFrame | None = None, **overrides: Any) -> Run:
+    """Backtest a frame of candles, e.g. in a notebook.
+
+    Args:
+        frame: open, high, low, close, volume (base currency), and ts (bar opens, ms UTC) as a column or times as the index.
+        strategy: a file of conf/strategy. funding: ts and rate (or funding_rate).
+        overrides: the strategy's parameters, or any key of the configuration; dots are written as two underscores (costs__taker_fee=0).
+
+    Returns:
+        the run: `.result`, and the frames `.trades`, `.equity`, `.signals`.
+
+    Raises:
+        ConfigError: a key that does not exist or a value out of range. DataError: rows that cannot be trusted.
+    """
+    from alpha_arena.core.quality import check_candles
+
+    candles = candles_of(frame)
+    known = load("backtest", [f"strategy={strategy}"])
+    own = set(vars(known.strategies[strategy]))
+    given = [f"{f'strategy.{key}' if key in own else key.replace('__', '.')}={value}" for key, value in overrides.items()]
+    settings = load("backtest", [f"strategy={strategy}", *given])
+    instrument = settings.symbols[0]
+    bar_ms = bar_length(candles, settings)
+    checked = check_candles(candles, bar_ms, int(candles.ts.max()) + bar_ms, "the frame").candles
+    return simulate(settings, {instrument.symbol: Market.of(instrument.symbol, bar_ms, checked, funding_of(funding))})
+
+
+def bar_length(candles: Candles, settings: Settings) -> int:
+    """The commonest step between bars, ms; the configured timeframe's for a single bar."""
+    from alpha_arena.core.timeframes import timeframe_ms
+
+    steps = np.diff(np.unique(candles.ts))
+    if not steps.size:
+        return timeframe_ms(settings.timeframe)
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[counts.argmax()])
+
+
+def candles_of(frame: pd.DataFrame) -> Candles:
+    """Candles from a frame's columns; times from ts or the index.
+
+    Raises:
+        NoData: the frame is empty. ConfigError: a column is missing.
+    """
+    from alpha_arena.core.errors import ConfigError
+
+    missing = [name for name in COLUMNS if name not in frame]
+    if missing:
+        raise ConfigError(f"the frame has no column {missing[0]!r}; it needs {', '.join(COLUMNS)} and ts or a time index")
+    if not len(frame):
+        raise NoData("the frame is empty; give at least one bar")
+    ts = frame["ts"].to_numpy(np.int64) if "ts" in frame else frame.index.to_numpy("datetime64[ms]").astype(np.int64)
+    return Candles(ts, *(frame[name].to_numpy(np.float64) for name in COLUMNS))
+
+
+def funding_of(frame: pd.DataFrame | None) -> Funding:
+    """Settlements from a frame, stamps floored to the minute."""
+    if frame is None:
+        return Funding.none()
+    rate = frame["rate" if "rate" in frame else "funding_rate"]
+    return Funding(frame["ts"].to_numpy(np.int64) // 60_000 * 60_000, rate.to_numpy(np.float64))
+
+
+def save(run_: Run, settings: Settings, service: DataService, now_ms: int) -> Path:
+    """Write the run's folder and keep it in the database."""
+    from alpha_arena.backtest.folder import market_hashes, write_run
+    from alpha_arena.data.notes import record_backtest
+
+    read = markets_of(settings, service, max(int(market.ts[-1]) + market.bar_ms for market in run_.markets.values()))
+    folder = write_run(run_, settings.outputs, "backtest", now_ms, settings.overrides, market_hashes(read))
+    row = {
+        "name": folder.name,
+        "trader": settings.trader,
+        "created_ms": now_ms,
+        "symbol": ",".join(run_.markets),
+        "timeframe": settings.timeframe,
+        "strategy": run_.name,
+        "folder": str(folder),
+        "config_hash": settings.config_hash,
+        "data_hash": service.data_hash(list(read.values())),
+    }
+    own = {"symbol": row["symbol"]}
+    trades: list[dict[str, Any]] = run_.trades.to_dict("records")  # type: ignore[assignment]
+    record_backtest(service, row, run_.result, [{**own, **trade} for trade in trades])
+    return folder

@@ -21,7 +21,6 @@ from alpha_arena.execution.simulated import SimulatedExecutor
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.study import study
 
-
 BATCH = 100
 
 

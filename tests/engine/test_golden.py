@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from alpha_arena.backtest.record import Record
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.market import Market
 from alpha_arena.core.types import Candles, Funding, Instrument
 from alpha_arena.decision.single import Single
 from alpha_arena.engine import Trader
 from alpha_arena.risk.protective_stop import ProtectiveStop
-from alpha_arena.wiring.backtesting import Played, Window, play, window
+from alpha_arena.wiring.backtesting import Window, play, record_of, window
 from alpha_arena.wiring.study import study
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -42,7 +43,7 @@ def real(shared_data: Path) -> Market:
     return Market.of(BTC, 3_600_000, Candles(candles.ts.to_numpy(), *columns), settled)
 
 
-def played(market: Market, strategy: str) -> Played:
+def played(market: Market, strategy: str) -> Record:
     """All bars with one strategy, default costs, from 10,000."""
     rule = component(CONF / "strategy" / f"{strategy}.yaml")
     leverage = rule.max_leverage  # type: ignore[attr-defined]
@@ -57,7 +58,7 @@ def played(market: Market, strategy: str) -> Played:
         COSTS,
         "single",
     )
-    return play(seen, trader, 10_000.0, window(seen.markets, None, None))
+    return record_of(play(seen, trader, 10_000.0, window(seen.markets, None, None)), {BTC: market}, 10_000.0)
 
 
 @pytest.mark.parametrize(
@@ -77,10 +78,8 @@ def test_the_loop_makes_the_trades_of_the_independent_implementation(real: Marke
     result = played(real, strategy)
     assert len(result.trades) == trades
     assert result.equity[-1] < 10_000 if trades else result.equity[-1] == 10_000
-    unexplained = sum(
-        t.gross - t.fees - t.funding + t.position.quantity * (real.close[-1] - t.position.entry) for t in result.open_trades.values()
-    )
-    assert 10_000 + sum(trade.pnl for trade in result.trades) + unexplained == pytest.approx(result.equity[-1], abs=0.01)
+    still = sum(position.realised + position.unrealised for position in result.open_positions)
+    assert 10_000 + result.trades.pnl.sum() + still == pytest.approx(result.equity[-1], abs=0.01)
 
 
 def test_a_window_is_cut_by_start_and_limit(real: Market) -> None:

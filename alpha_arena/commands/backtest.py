@@ -1,0 +1,61 @@
+"""Simulate stored candles."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from alpha_arena.commands.output import moment, print_rows, progress
+from alpha_arena.commands.shared import WallClock, database
+from alpha_arena.settings import Settings
+
+SHOWN = (
+    "initial_capital",
+    "final_equity",
+    "total_return",
+    "buy_and_hold_return",
+    "cagr",
+    "sharpe",
+    "sortino",
+    "calmar",
+    "max_drawdown",
+    "trades",
+    "win_rate",
+    "profit_factor",
+    "exposure_time",
+    "fees",
+    "funding",
+)
+SIGNED = ("total_return", "buy_and_hold_return", "cagr")
+PERCENT = (*SIGNED, "max_drawdown", "win_rate", "exposure_time")
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    """Simulate, write the run folder and keep the run in the database; the figures of result.json with the folder's name.
+
+    Raises:
+        NoData: nothing is stored in the window.
+    """
+    from alpha_arena.wiring import run_backtest, save
+
+    with database(settings) as service:
+        with progress("backtest") as told:
+            made = run_backtest(settings, service, told)
+        folder = save(made, settings, service, WallClock().now_ms())
+    return {"name": made.name, "folder": str(folder), **made.result}
+
+
+def show(result: dict[str, Any]) -> None:
+    """The figures that matter most, and where the rest lies."""
+    rows = [{"": name.replace("_", " "), "value": said(name, result.get(name))} for name in SHOWN]
+    print_rows(rows, f"{result['name']}: {result['bars']:,} bars, {moment(result['start_ts'])} to {moment(result['end_ts'])} UTC")
+    sys.stdout.write(f"{result['folder']}\n")
+
+
+def said(name: str, value: Any) -> str:
+    """A figure with its unit: fractions as percentages, quote currency with two digits."""
+    if value is None or not isinstance(value, int | float):
+        return "–"
+    if name in PERCENT:
+        return f"{value:+.2%}" if name in SIGNED else f"{value:.2%}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"

@@ -1,0 +1,142 @@
+"""Cycles through `trade`'s code on a database equal the backtest, decision by decision and fill by fill."""
+
+from __future__ import annotations
+
+from math import isnan
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alpha_arena.core.types import Candles, Funding
+from alpha_arena.data.ledger import Ledger
+from alpha_arena.data.memory import MemoryStore
+from alpha_arena.data.queries import bills, decisions, fills, round_trips
+from alpha_arena.data.service import DataService
+from alpha_arena.settings import load
+from alpha_arena.wiring import sync, trade_cycle
+from alpha_arena.wiring.backtesting import Window, play
+from alpha_arena.wiring.trading import study_of, trader_of
+
+BTC = "BTC/USDT:USDT"
+HOUR = 3_600_000
+HISTORY, CYCLES, FEW = 800, 510, 120
+
+
+class Stepped:
+    """A clock that stands until it is set."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.time = now_ms
+
+    def now_ms(self) -> int:
+        """Where it stands."""
+        return self.time
+
+
+@pytest.fixture(scope="module")
+def stored(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Real candles and funding in a database; its address."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('equality') / 'db.sqlite'}"
+    frame = pd.read_parquet(shared_data / "okx_BTC-USDT-SWAP_1h_2023-01_2025-04.parquet").iloc[-HISTORY - CYCLES :]
+    funding = pd.read_parquet(shared_data / "binance_BTCUSDT-PERP_funding_2019-09_2025-04.parquet")
+    service = DataService(url)
+    service.upgrade()
+    columns = (frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
+    service.write_candles("file", BTC, "1h", Candles(frame.ts.to_numpy(), *columns))
+    service.write_funding("file", BTC, Funding(funding.ts.to_numpy() // 60_000 * 60_000, funding.funding_rate.to_numpy()))
+    service.close()
+    return url
+
+
+def traded(url: str, overrides: list[str], trader: str, gaps: int = 1, synced: bool = False, bars: int = CYCLES) -> DataService:
+    """Run `trade`'s code over the last bars of the database, every `gaps` closes; `synced`: with a sync between."""
+    service = DataService(url)
+    settings = load("trade", [*overrides, f"database.url={url}", f"trader.id={trader}"])
+    last = service.last_ts("file", BTC, "1h")
+    assert last is not None
+    clock = Stepped(last - (bars - 1) * HOUR)
+    for cycle in range(bars + 1):
+        if cycle % gaps == 0:
+            trade_cycle(settings, clock, service)
+        if synced:
+            sync(settings, clock, service)
+        clock.time += HOUR
+    return service
+
+
+def backtested(service: DataService, overrides: list[str], bars: int = CYCLES) -> MemoryStore:
+    """The same bars through the backtest."""
+    settings = load("backtest", overrides)
+    markets = {BTC: service.market(BTC, "1h")}
+    part = Window(int(markets[BTC].ts[-bars - 1]), int(markets[BTC].ts[-2]), bars)
+    return play(study_of(settings, markets), trader_of(settings), settings.initial_capital, part)
+
+
+def same(a: float | None, b: float) -> bool:
+    """Equal to 1e-9 relative; NULL is NaN."""
+    return isnan(b) if a is None else a == pytest.approx(b, rel=1e-9)
+
+
+def assert_equal(service: DataService, trader: str, result: MemoryStore) -> None:
+    """Every decision, fill, trade and the cash are those of the backtest."""
+    made = decisions(service, trader, limit=5_000)[::-1]
+    expected = result.decisions
+    first = expected[0].bar_ts
+    made = [row for row in made if first <= row["bar_ts"] <= expected[-1].bar_ts]
+    assert [row["bar_ts"] for row in made] == [d.bar_ts for d in expected]
+    for row, d in zip(made, expected, strict=True):
+        assert all(same(row[name], getattr(d.target, name)) for name in ("exposure", "stop", "take"))
+    filled = [fill for booking in result.bookings for fill in booking.fills]
+    kept = [row for row in sorted(fills(service, trader), key=lambda row: row["id"]) if row["ts"] <= expected[-1].bar_ts]
+    assert [(row["ts"], row["quantity"], row["reason"]) for row in kept] == [(f.ts, f.quantity, f.reason) for f in filled]
+    assert all(same(row["price"], f.price) and same(row["fee"], f.fee) for row, f in zip(kept, filled, strict=True))
+    assert len(filled) > 3
+
+
+@pytest.mark.parametrize(
+    "decider", ["portfolio", pytest.param("single", marks=pytest.mark.slow), pytest.param("weighted", marks=pytest.mark.slow)]
+)
+def test_five_hundred_cycles_of_trade_equal_the_backtest(stored: str, decider: str) -> None:
+    """D2, D3, D4, D11: paper trading a cycle at a time is the backtest, whoever decides."""
+    overrides = ["exchange=file", f"decision={decider}"]
+    service = traded(stored, overrides, f"each_{decider}")
+    assert_equal(service, f"each_{decider}", backtested(service, overrides))
+    ledger = Ledger(service, f"each_{decider}", "1h", "simulated")
+    rebuilt, kept = ledger.rebuild(), ledger.account()
+    assert rebuilt.cash == pytest.approx(kept.cash, abs=1e-6)
+    assert rebuilt.position(BTC).quantity == kept.position(BTC).quantity
+    assert sum(row["amount"] for row in bills(service, f"each_{decider}", limit=5_000)) == pytest.approx(kept.cash, abs=1e-6)
+    assert len(round_trips(service, f"each_{decider}")) > 2
+    service.close()
+
+
+def test_catching_up_after_missed_bars_equals_trading_each(stored: str) -> None:
+    """Stopped for eight bars at a time, the simulated executor replays them through the same step, marked as catch-up."""
+    overrides = ["exchange=file", "decision=weighted"]
+    service = traded(stored, overrides, "late", gaps=8, bars=FEW)
+    result = backtested(service, overrides, FEW)
+    assert_equal(service, "late", result)
+    assert any(row["catch_up"] for row in decisions(service, "late", limit=5_000))
+    service.close()
+
+
+def test_a_sync_between_cycles_changes_nothing(stored: str) -> None:
+    """`sync` applies closed bars and decides nothing; the bar after it is decided all the same."""
+    overrides = ["exchange=file", "decision=single"]
+    service = traded(stored, overrides, "synced", synced=True, bars=FEW)
+    assert_equal(service, "synced", backtested(service, overrides, FEW))
+    service.close()
+
+
+def test_a_second_cycle_on_the_same_bar_does_nothing(stored: str) -> None:
+    """D27, D28: two schedulers, one decision."""
+    service = DataService(stored)
+    settings = load("trade", ["exchange=file", f"database.url={stored}", "trader.id=once"])
+    last = service.last_ts("file", BTC, "1h")
+    assert last is not None
+    clock = Stepped(last + HOUR)
+    assert len(trade_cycle(settings, clock, service)) == 1
+    assert trade_cycle(settings, clock, service) == []
+    assert len(decisions(service, "once")) == 1
+    service.close()
