@@ -25,6 +25,7 @@ LOG_BYTES = 10_000_000
 LOG_FILES = 3
 LOG_NAME = "up.log"
 LEVELS = ("INFO ", "WARNING ", "ERROR ")
+MOMENT_S = 0.5
 BANNER = frozenset(" _|/\\")
 
 
@@ -105,9 +106,22 @@ class Journal:
         self.handler.close()
 
 
+def spaced(call: Callable[[], None], now_s: Callable[[], float]) -> Callable[[], None]:
+    """The call, deaf for a moment after each time: one Ctrl-C may arrive twice, from the terminal and from a program in between."""
+    last = [float("-inf")]
+
+    def once_a_moment() -> None:
+        if now_s() - last[0] >= MOMENT_S:
+            last[0] = now_s()
+            call()
+
+    return once_a_moment
+
+
 def handle_signals(interrupt: Callable[[], None]) -> None:
     """Have Ctrl-C, a termination and a closed terminal call `interrupt` in the running loop, even if inherited as ignored."""
     loop = asyncio.get_running_loop()
+    interrupt = spaced(interrupt, loop.time)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if number := getattr(signal, name, None):
             try:

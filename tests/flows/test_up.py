@@ -17,8 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.queries import decisions
 from alpha_arena.data.service import DataService
+from alpha_arena.settings import load
+from flows.up import Journal, main, spaced
 
 FIRST_S = 240.0
 STOP_S = 20.0
@@ -83,6 +86,43 @@ def bars(folder: Path) -> dict[str, list[int]]:
     finally:
         service.close()
     return {trader: sorted(row["bar_ts"] for row in rows if row["trader"] == trader) for trader in {row["trader"] for row in rows}}
+
+
+def test_a_signal_that_arrives_twice_is_one_and_a_second_one_is_a_second() -> None:
+    calls: list[float] = []
+    now = [0.0]
+    interrupt = spaced(lambda: calls.append(now[0]), lambda: now[0])
+    for now[0] in (10.0, 10.01, 10.4, 10.6, 12.0):
+        interrupt()
+    assert calls == [10.0, 10.6, 12.0]
+
+
+def test_the_journal_keeps_all_and_shows_what_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = Journal(tmp_path)
+    for name, line in [
+        ("up", "page is ready"),
+        ("runner", "INFO decided"),
+        ("runner", "Traceback"),
+        ("prefect", "said"),
+        ("prefect", " _ |_|"),
+    ]:
+        journal(name, line)
+    journal.close()
+    assert capsys.readouterr().err == "up       page is ready\nrunner   INFO decided\n"
+    kept = (tmp_path / "up.log").read_text().splitlines()
+    assert [line[24:] for line in kept] == ["up       page is ready", "runner   INFO decided", "runner   Traceback", "prefect  said"]
+
+
+def test_a_fast_market_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """D75."""
+    with pytest.raises(ConfigError, match="at most 120"):
+        main(load("up", [f"database.url=sqlite:///{tmp_path}/new/arena.db", "exchange.speed=121"]))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_market_without_a_future_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="exchange=file does not go on"):
+        main(load("up", [f"database.url=sqlite:///{tmp_path}/arena.db", "exchange=file", f"exchange.path={tmp_path}"]))
 
 
 @pytest.mark.slow
