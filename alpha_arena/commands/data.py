@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from alpha_arena.commands.output import print_text
 from alpha_arena.commands.shared import clock_of, database, given, remember
 from alpha_arena.core.errors import ConfigError, DataError, NoData
 from alpha_arena.core.timeframes import timeframe_ms
@@ -129,3 +130,9 @@ def checked(service: DataService, series: Series) -> dict[str, Any]:
         problem = str(error)
     last = {"last_ts": int(candles.ts[-1]), "price": price.get("last"), "funding_rate": funding.get("rate")}
     return {**key(series), "rows_read": len(candles), **last, "problem": problem}
+
+
+def show(result: dict[str, Any]) -> None:
+    """The tables, or that nothing is missing."""
+    empty = [name for name in ("gaps", "repaired") if result.get(name) == []]
+    print_text({"missing": "nothing"} if empty else result)

@@ -1,0 +1,54 @@
+"""The table of jobs in docs/commands.md is run, top to bottom, in one database."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from console import Run
+
+from alpha_arena.cli import COMING, COMMANDS
+from alpha_arena.settings import load
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+# run until interrupted: what they do is tested with the flows and the monitor
+LIVE = ("up", "serve")
+
+
+def jobs() -> Iterator[tuple[str, list[str]]]:
+    """Job and arguments of each row."""
+    for job, command in re.findall(r"^\| (.+?) \| `alpha-arena (.+?)` \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE):
+        yield job, shlex.split(command)
+
+
+def test_every_job_is_one_command(run: Run) -> None:
+    """Each ends with 0, those that are coming with 1 and one line; the loop is stopped after a turn."""
+    seen = list(jobs())
+    assert len(seen) == 22
+    for job, (command, *overrides) in seen:
+        if command in LIVE:
+            assert load(command, overrides).command == command
+            continue
+        code, out, err = run(command, *overrides, *(["loop.cycles=1"] if command == "loop" else []))
+        if "(coming)" in job:
+            assert (code, out, err.count("\n")) == (1, "", 1), (job, err)
+            assert "comes with a later version" in err
+        else:
+            assert code == 0, (job, err)
+            assert out.strip(), job
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_documented(command: str) -> None:
+    """In the table of commands, and with a root file."""
+    assert f"| `{command}` |" in DOCUMENT.read_text(encoding="utf-8")
+    assert load(command).command == command
+
+
+def test_what_is_coming_is_documented() -> None:
+    """By name."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert [name for name in COMING if name not in text] == []
