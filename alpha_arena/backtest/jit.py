@@ -34,6 +34,12 @@ def sign(value: float) -> int:
 
 
 @compiled
+def opposed(one: int, other: int) -> bool:
+    """Whether two quantities have different signs; no product, which could overflow."""
+    return sign(one) * sign(other) < 0
+
+
+@compiled
 def new_log(room: int) -> Log:
     """An empty log."""
     row, lots, reason = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
@@ -83,7 +89,7 @@ def fill(state: State, log: Log, row: int, lots: int, price: float, fee_rate: fl
     """The account after a fill that does not cross zero, written to the log."""
     fee = abs(lots) * rules.lot * price * fee_rate
     append(log, row, lots, price, fee, reason)
-    if state.lots * lots < 0:
+    if opposed(state.lots, lots):
         return closed(state, lots, price, fee, rules.lot)
     return opened(state, lots, price, fee)
 
@@ -190,7 +196,7 @@ def open_part(state: State, log: Log, row: int, lots: int, price: float, bars: B
 def fill_order(state: State, log: Log, row: int, change: int, bars: Bars, wishes: Wishes, rules: Rules) -> State:
     """After a market order for `change` lots at the open, its closing part first."""
     price = bars.open[row] * (1 + rules.slippage * sign(change))
-    closing = sign(change) * min(abs(change), abs(state.lots)) if state.lots * change < 0 else 0
+    closing = sign(change) * min(abs(change), abs(state.lots)) if opposed(state.lots, change) else 0
     if closing != 0:
         state = fill(state, log, row, closing, price, rules.taker_fee, SIGNAL, rules)
     if change != closing:
@@ -205,7 +211,7 @@ def trade_bar(state: State, log: Log, row: int, change: int, bars: Bars, wishes:
     if before != 0:
         state = leave_at_open(state, log, row, bars, rules)
         if state.lots == 0:
-            change = change + before if (change + before) * before < 0 else 0
+            change = change + before if opposed(change + before, before) else 0
     if change != 0:
         state = fill_order(state, log, row, change, bars, wishes, rules)
     return leave_inside(state, log, row, bars, rules) if state.lots != 0 else state
@@ -238,7 +244,7 @@ def ordered(goal: int, held: int, price: float, equity: float, forced: bool, rul
     """Signed lots to order: 0 where the change of a kept position is too small, unless a risk rule demands the reduction."""
     least = max(rules.min_notional, rules.diff_threshold, rules.diff_fraction * equity)
     demanded = forced and abs(goal) < abs(held)
-    if goal * held > 0 and abs(goal - held) * rules.lot * price < least and not demanded:
+    if sign(goal) == sign(held) and held != 0 and abs(goal - held) * rules.lot * price < least and not demanded:
         return 0
     return goal - held
 

@@ -35,7 +35,7 @@ def count_in(trips: Trips, k: int, log: Log, i: int, held: int, lot: float) -> i
     trips.fees[k] += log.fee[i]
     if held == 0:
         trips.entry_row[k], trips.side[k], trips.entry_price[k] = log.row[i], (1 if lots > 0 else -1), price
-    elif held * lots > 0:
+    elif (held > 0) == (lots > 0):
         trips.entry_price[k] = (held * trips.entry_price[k] + lots * price) / (held + lots)
     else:
         trips.gross[k] -= lots * lot * (price - trips.entry_price[k])
@@ -62,7 +62,7 @@ def round_trips(log: Log, paid: Floats, total: float, lot: float) -> tuple[Trips
     trips = new_trips(log.used[0] + 1)
     k, held, closed = 0, 0, 0
     for i in range(log.used[0]):
-        closed += abs(log.lots[i]) if held * log.lots[i] < 0 else 0
+        closed += abs(log.lots[i]) if held != 0 and (held > 0) != (log.lots[i] > 0) else 0
         held = count_in(trips, k, log, i, held, lot)
         if held == 0:
             finish(trips, k, log, i, closed, paid)
