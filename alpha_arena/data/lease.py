@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 from sqlalchemy import Connection, select
@@ -20,8 +22,10 @@ class LeaseLost(SafetyError):
     exit_code = 0
 
 
-def alive(pid: int, started_s: float) -> bool:
-    """Whether the very process is still there: pids are used again, so its start time counts too."""
+def alive(host: str, pid: int, started_s: float) -> bool:
+    """Whether the very process may still be there: pids are used again, so its start time counts too; another host's is not seen."""
+    if host != socket.gethostname():
+        return True
     try:
         return bool(abs(psutil.Process(pid).create_time() - started_s) < 1.0)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -43,6 +47,7 @@ class Lease:
         self.name = name
         self.ttl_s = ttl_s
         self.wall_s = wall_s
+        self.host = socket.gethostname()
         self.pid = pid or os.getpid()
         self.started_s = psutil.Process(self.pid).create_time()
         self.token: int | None = None
@@ -58,18 +63,22 @@ class Lease:
         """
         with self.service.database.write() as connection:
             row = connection.execute(select(leases).where(leases.c.name == self.name)).first()
-            mine = row is not None and (row.pid, row.process_started_s) == (self.pid, self.started_s)
-            if row is not None and not mine and row.expires_s > self.wall_s() and alive(row.pid, row.process_started_s):
-                raise LeaseLost(f"{self.name} is held by process {row.pid}; nothing was done")
+            if row is not None and not self._free(row):
+                raise LeaseLost(f"{self.name} is held by process {row.pid} on {row.host}; nothing was done, stop it or wait for it to end")
             self.token = (row.token if row else 0) + 1
             self._put(connection, self.token)
         return self.token
+
+    def _free(self, row: Any) -> bool:
+        mine = (row.host, row.pid, row.process_started_s) == (self.host, self.pid, self.started_s)
+        return bool(mine or row.expires_s <= self.wall_s() or not alive(row.host, row.pid, row.process_started_s))
 
     def _put(self, connection: Connection, token: int) -> None:
         row = {
             "name": self.name,
             "token": token,
             "holder": f"pid {self.pid}",
+            "host": self.host,
             "pid": self.pid,
             "process_started_s": self.started_s,
             "expires_s": self.wall_s() + self.ttl_s,

@@ -13,7 +13,6 @@ depends_on = None
 
 def upgrade() -> None:
     """Forwards."""
-
     op.create_table(
         "alerts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -154,6 +153,9 @@ def upgrade() -> None:
         sa.Column("regime", sa.Text(), nullable=False),
         sa.Column("regime_context", sa.Text(), nullable=False),
         sa.Column("refusals", sa.Text(), nullable=False),
+        sa.Column("wanted", sa.Text(), nullable=False),
+        sa.Column("held", sa.Text(), nullable=False),
+        sa.Column("forced", sa.Boolean(), nullable=False),
         sa.Column("config_hash", sa.Text(), nullable=False),
         sa.Column("catch_up", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
@@ -221,6 +223,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("token", sa.Integer(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("process_started_s", sa.Float(precision=53), nullable=False),
         sa.Column("expires_s", sa.Float(precision=53), nullable=False),
@@ -247,10 +250,8 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order_lifecycle_events")),
+        sa.UniqueConstraint("client_order_id", "ts", "state", name=op.f("uq_order_lifecycle_events_client_order_id_ts_state")),
     )
-    with op.batch_alter_table("order_lifecycle_events", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_order_lifecycle_events_client_order_id"), ["client_order_id"], unique=False)
-
     op.create_table(
         "orders",
         sa.Column("client_order_id", sa.Text(), nullable=False),
