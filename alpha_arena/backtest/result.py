@@ -193,7 +193,7 @@ def _use(record: Record, ppy: float) -> dict[str, Any]:
 
 def slippage_paid(fills: pd.DataFrame, costs: Costs) -> float:
     """What market fills and stops paid against the price that they were triggered at, quote currency."""
-    rates = fills["reason"].map({"signal": costs.slippage, "stop": costs.stop_slippage}).fillna(0.0)
+    rates = fills["reason"].map({"signal": costs.slippage, "stop": costs.stop_slippage}).astype("float64").fillna(0.0)
     notional = fills["quantity"].abs() * fills["price"]
     return float((notional * rates / (1 + rates * np.sign(fills["quantity"]))).sum())
 

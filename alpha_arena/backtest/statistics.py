@@ -88,9 +88,12 @@ def ulcer(curve: Floats) -> float:
 
 
 def cagr(curve: Floats, ppy: float) -> float:
-    """Compound growth a year; NaN without a bar or where equity ends below 0."""
+    """Compound growth a year; NaN without a bar or where equity ends below 0, infinite where a few bars' gain compounds beyond a float."""
     growth = curve[-1] / curve[0]
-    return float(growth ** (ppy / (curve.size - 1)) - 1) if curve.size > 1 and growth >= 0 else nan
+    if curve.size < 2 or growth < 0:
+        return nan
+    with np.errstate(over="ignore"):
+        return float(growth ** (ppy / (curve.size - 1)) - 1)
 
 
 def calmar(curve: Floats, ppy: float) -> float:

@@ -100,6 +100,7 @@ def test_ruin() -> None:
     """Equity at 0 or below: growth is -100 % or undefined, returns stay finite."""
     assert s.cagr(np.array([100.0, 0.0]), 365) == -1
     assert isnan(s.cagr(np.array([100.0, -5.0]), 365))
+    assert s.cagr(np.array([100.0, 200.0]), 525_600) == inf
     assert s.returns(np.array([100.0, 0.0, 0.0])).tolist() == [-1, 0]
 
 
