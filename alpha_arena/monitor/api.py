@@ -1,4 +1,4 @@
-"""The API: read-only questions about the database, answered in JSON. Times are ms UTC, amounts quote currency, null for what is not known."""
+"""The API: read-only questions about the database, answered in JSON: times in ms UTC, amounts in quote currency, null for unknown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alpha_arena.monitor.boards import Boards
 from alpha_arena.monitor.books import Books
 from alpha_arena.monitor.metrics import exposition
 from alpha_arena.monitor.reader import Reader
-from alpha_arena.monitor.replies import add_errors, add_read_only, cached, refusal, reply
+from alpha_arena.monitor.replies import ReadOnly, add_errors, cached, refusal, reply
 from alpha_arena.monitor.thinning import MAX_BARS, MAX_POINTS
 
 DAY_MS = 86_400_000
@@ -53,7 +53,7 @@ def market_routes(sight: Sight) -> APIRouter:
     ) -> Response:
         end = end_ms if end_ms is not None else reader.newest_close()
         start = start_ms if start_ms is not None else max(0, end - 30 * DAY_MS)
-        return cached(request, reader.cursor(), lambda: reader.candles(symbol, start, max(start + 1, end), bars, bar_ms))
+        return cached(request, reader, lambda: reader.candles(symbol, start, max(start + 1, end), bars, bar_ms))
 
     @routes.get("/funding")
     def funding(request: Request, symbol: Name, start_ms: Ms = 0, end_ms: Ms = None) -> Response:
@@ -61,7 +61,7 @@ def market_routes(sight: Sight) -> APIRouter:
             found = reader.service.get_funding_range(symbol, start_ms or 0, end_ms or 10**14, reader.scope.source)
             return {"symbol": symbol, "ts": found.ts[-MAX_POINTS:], "rate": found.rate[-MAX_POINTS:]}
 
-        return cached(request, reader.cursor(), build)
+        return cached(request, reader, build)
 
     @routes.get("/regimes")
     def regimes(request: Request, symbol: Name, trader: Name = "", start_ms: Ms = 0, end_ms: Ms = None) -> Response:
@@ -69,7 +69,7 @@ def market_routes(sight: Sight) -> APIRouter:
             bands = sight.books.regimes(sight.boards.known(trader), symbol)
             return {"regimes": [one for one in bands if one["end_ms"] >= (start_ms or 0) and one["start_ms"] <= (end_ms or 10**14)]}
 
-        return cached(request, reader.cursor(), build)
+        return cached(request, reader, build)
 
     return routes
 
@@ -87,7 +87,10 @@ def trading_routes(sight: Sight) -> APIRouter:
         limit: Rows = 60,
         before_id: int | None = None,
     ) -> Response:
-        return cached(request, sight.reader.cursor(), lambda: {"decisions": books.decisions(known(trader), symbol, filter, limit, before_id)})
+        def build() -> dict[str, Any]:
+            return {"decisions": books.decisions(known(trader), symbol, filter, limit, before_id)}
+
+        return cached(request, sight.reader, build)
 
     @routes.get("/decisions/{decision_id}")
     def decision(decision_id: int) -> Response:
@@ -102,7 +105,7 @@ def trading_routes(sight: Sight) -> APIRouter:
         filter: Literal["all", "open", "filled", "rejected"] = "all",
         limit: Rows = 50,
     ) -> Response:
-        return cached(request, sight.reader.cursor(), lambda: books.orders(known(trader), symbol, filter, limit))
+        return cached(request, sight.reader, lambda: books.orders(known(trader), symbol, filter, limit))
 
     @routes.get("/orders/{order_id}")
     def order(order_id: str) -> Response:
@@ -111,14 +114,19 @@ def trading_routes(sight: Sight) -> APIRouter:
 
     @routes.get("/trades")
     def trades(
-        request: Request, trader: Name, symbol: Name = "", start_ms: Ms = 0, end_ms: Ms = None, limit: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 2000
+        request: Request,
+        trader: Name,
+        symbol: Name = "",
+        start_ms: Ms = 0,
+        end_ms: Ms = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 2000,
     ) -> Response:
         def build() -> dict[str, Any]:
             mine = [row for row in books.trades(known(trader)) if symbol in ("", row["symbol"])] if trader else []
             seen = [row for row in mine if row["entry_ms"] <= (end_ms or 10**14) and (row["exit_ms"] or 10**14) >= (start_ms or 0)]
             return {"trades": seen[-limit:], "bar_ms": sight.reader.scope.bar_ms}
 
-        return cached(request, sight.reader.cursor(), build)
+        return cached(request, sight.reader, build)
 
     @routes.get("/positions")
     def positions(request: Request, trader: Name = "") -> Response:
@@ -126,11 +134,11 @@ def trading_routes(sight: Sight) -> APIRouter:
             names = [known(trader)] if trader else sight.boards.names()
             return {"positions": [{"trader": name, **row} for name in names for row in books.positions(name)]}
 
-        return cached(request, sight.reader.cursor(), build)
+        return cached(request, sight.reader, build)
 
     @routes.get("/balances")
     def balances(request: Request, trader: Name = "") -> Response:
-        return cached(request, sight.reader.cursor(), lambda: {"balances": queries.balances(sight.reader.service, known(trader) or None)})
+        return cached(request, sight.reader, lambda: {"balances": queries.balances(sight.reader.service, known(trader) or None)})
 
     return routes
 
@@ -141,11 +149,11 @@ def board_routes(sight: Sight) -> APIRouter:
 
     @routes.get("/status")
     def status(request: Request) -> Response:
-        return cached(request, reader.cursor(), boards.status)
+        return cached(request, reader, boards.status)
 
     @routes.get("/dashboard")
     def dashboard(request: Request, trader: Name = "", symbol: Name = "") -> Response:
-        return cached(request, reader.cursor(), lambda: boards.dashboard(trader, symbol))
+        return cached(request, reader, lambda: boards.dashboard(trader, symbol))
 
     @routes.get("/equity")
     def equity(
@@ -155,11 +163,11 @@ def board_routes(sight: Sight) -> APIRouter:
         columns: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 600,
         unit: Literal["fraction", "quote"] = "fraction",
     ) -> Response:
-        return cached(request, reader.cursor(), lambda: boards.equity(start_ms, end_ms, columns, unit))
+        return cached(request, reader, lambda: boards.equity(start_ms, end_ms, columns, unit))
 
     @routes.get("/leaderboard")
     def leaderboard(request: Request) -> Response:
-        return cached(request, reader.cursor(), boards.leaderboard)
+        return cached(request, reader, boards.leaderboard)
 
     @routes.get("/backtests")
     def backtests(limit: Rows = 100) -> Response:
@@ -167,7 +175,7 @@ def board_routes(sight: Sight) -> APIRouter:
 
     @routes.get("/data-health/coverage")
     def coverage(request: Request) -> Response:
-        return cached(request, reader.cursor(), lambda: {"coverage": boards.coverage()})
+        return cached(request, reader, lambda: {"coverage": boards.coverage()})
 
     return routes
 
@@ -177,7 +185,7 @@ def build_api(reader: Reader) -> FastAPI:
     app = FastAPI(title="Alpha Arena", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     sight = sight_of(reader)
     add_errors(app)
-    add_read_only(app)
+    app.add_middleware(ReadOnly)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     for routes in (market_routes(sight), trading_routes(sight), board_routes(sight)):
         app.include_router(routes)

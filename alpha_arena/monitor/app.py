@@ -53,7 +53,8 @@ def build(service: DataService, scope: Scope, wall: Callable[[], int] = wall_ms)
         return refusal(404, f"there is no /api/{rest[:80]}")
 
     app.mount(f"{PREFIX}/assets", StaticFiles(directory=ASSETS))
-    return gr.mount_gradio_app(app, page(), path="", head=HEAD, footer_links=[], ssr_mode=False, run_history=False, show_error=False)
+    gr.mount_gradio_app(app, page(), path="", head=HEAD, footer_links=[], ssr_mode=False, run_history=False, show_error=False)
+    return app
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -69,7 +70,8 @@ def bound(host: str, port: int) -> socket.socket:
         found.bind((host, port))
     except OSError as error:
         found.close()
-        raise ConfigError(f"monitor.port={port} cannot be used on {host} ({error.strerror}); choose another, or 0 for any free one") from error
+        said = f"monitor.port={port} cannot be used on {host} ({error.strerror}); choose another, or 0 for any free one"
+        raise ConfigError(said) from error
     return found
 
 

@@ -58,12 +58,14 @@ class Boards:
         }
 
     def kpi(self, trader: str) -> Row:
-        """The six tiles of a trader; unknown figures of nobody."""
+        """The six tiles of a trader and what total is made of: realised + unrealised - fees - funding; unknown figures of nobody."""
         if not trader:
             return dict(figures(NOTHING, Account(0.0), {}, 0, nan), held=0)
         curve = self.reader.curve(trader)
         now = self.reader.clock()["now_ms"]
-        return dict(figures(curve, self.reader.account(trader), self.reader.prices(), now, self.hold_return(curve)))
+        bills = self.reader.keep(("bills", trader), lambda: queries.sums(self.reader.service, trader))
+        tiles = figures(curve, self.reader.account(trader), self.reader.prices(), now, self.hold_return(curve))
+        return {**tiles, "realised": bills["realised"], "fees": 0.0 - bills["fee"], "funding": 0.0 - bills["funding"]}
 
     def hold_return(self, curve: Curve) -> float:
         """What buying and holding has returned since a trader's first close, a fraction."""
@@ -109,8 +111,10 @@ class Boards:
         Returns:
             ts in ms, evenly spaced but for the last; series by name with null before a start; initial: each one's capital.
         """
-        curves = self.reader.keep("curves", lambda: {name: self.reader.curve(name) for name in self.names()})
-        curves = {name: curve for name, curve in curves.items() if curve.ts.size}
+        return self.reader.keep(("equity", start_ms, end_ms, columns, unit), lambda: self._equity(start_ms, end_ms, columns, unit))
+
+    def _equity(self, start_ms: int | None, end_ms: int | None, columns: int, unit: str) -> Row:
+        curves = {name: curve for name in self.names() if (curve := self.reader.curve(name)).ts.size}
         if not curves:
             return {"ts": [], "series": {}, "initial": {}, "unit": unit}
         scaled = {**curves, HOLD: self._held_capital(curves)}
@@ -127,7 +131,7 @@ class Boards:
 
     @staticmethod
     def _in_unit(curve: Curve, values: Floats, unit: str) -> Floats:
-        return values / curve.initial - 1 if unit == "fraction" else values
+        return (values - curve.initial) / curve.initial if unit == "fraction" else values
 
     def _grid(self, curves: Mapping[str, Curve], start_ms: int | None, end_ms: int | None) -> Any:
         """Every close between the first and the last, and the present mark."""
@@ -149,7 +153,6 @@ class Boards:
 
     def _line(self, name: str) -> Row:
         kpi = self.kpi(name)
-        bills = queries.sums(self.reader.service, name)
         closed = [row for row in self.books.trades(name) if row["exit_ms"] is not None]
         return {
             "trader": name,
@@ -162,8 +165,8 @@ class Boards:
             "max_drawdown": kpi["max_drawdown"],
             "trades": len(closed),
             "win_rate": fraction(sum(row["pnl"] > 0 for row in closed), len(closed)),
-            "fees": 0.0 - bills["fee"],
-            "funding": 0.0 - bills["funding"],
+            "fees": kpi["fees"],
+            "funding": kpi["funding"],
             "exposure": kpi["exposure"],
             "average_held_ms": fraction(sum(row["exit_ms"] - row["entry_ms"] for row in closed), len(closed)),
         }
@@ -175,7 +178,7 @@ class Boards:
         return [_benchmark(HOLD, held, held, 1.0), _benchmark(FLAT, flat, held, 0.0)]
 
     def coverage(self) -> list[Row]:
-        """Each stored series: first and last open, rows, rows expected, missing, gaps, and how old its newest close is on the data's clock."""
+        """Each stored series: first and last open, rows, expected, missing, gaps, and the age of its newest close on the data's clock."""
         now = self.reader.clock()["now_ms"]
         found = self.reader.keep("coverage", self.reader.service.coverage)
         return [{**row, "age_ms": now - row["last_ts"] - timeframe_ms(row["timeframe"])} for row in found]

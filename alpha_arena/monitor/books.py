@@ -18,6 +18,7 @@ SEARCHED = 1_000
 STATES = {"open": OPEN_STATES, "filled": ("FILLED",), "rejected": tuple(state for state in FINAL_STATES if state != "FILLED")}
 ACTED = ("enter_long", "enter_short", "exit", "add", "reduce", "reverse")
 TREND_BARS = 20
+TONES = {"RANGE": "range", "LOW_VOLATILITY": "range", "HIGH_VOLATILITY": "volatile", "UNKNOWN": "none"}
 
 
 def action(before: float, ordered: float, wanted: float) -> str:
@@ -117,10 +118,14 @@ class Books:
         price = self.reader.prices().get(symbol, nan)
         return {
             **_named_trade(trader, symbol, opened),
-            **{"entry_ms": opened, "exit_ms": None, "side": "long" if position.quantity > 0 else "short"},
-            **{"quantity": abs(position.quantity), "entry_price": position.entry, "exit_price": None, "exit_reason": None},
-            **{"stop": position.stop, "take": position.take, "pnl": position.quantity * (price - position.entry)},
-            **{"fees": None, "funding": None},
+            **dict.fromkeys(("exit_ms", "exit_price", "exit_reason", "fees", "funding")),
+            "entry_ms": opened,
+            "side": "long" if position.quantity > 0 else "short",
+            "quantity": abs(position.quantity),
+            "entry_price": position.entry,
+            "stop": position.stop,
+            "take": position.take,
+            "pnl": position.quantity * (price - position.entry),
         }
 
     def opened_ms(self, trader: str, symbol: str, quantity: float) -> int:
@@ -136,7 +141,7 @@ class Books:
         return 0
 
     def positions(self, trader: str) -> list[Row]:
-        """Open positions, the largest first, marked at the newest close; at_stop: result of the whole position if its stop fills at its price."""
+        """Open positions, the largest first, marked at the newest close; at_stop: result of the position if its stop fills at its price."""
         prices = self.reader.prices()
         rows = [self._position(trader, symbol, p, prices.get(symbol, nan)) for symbol, p in self._held(trader)]
         return sorted(rows, key=lambda row: -abs(row["quantity"] * row["mark"]))
@@ -163,7 +168,7 @@ def _is(which: str, row: Row) -> bool:
 
 def _before(row: Row, held: Mapping[str, float], later: Iterable[Row]) -> float:
     """Position before a decision: the present one less all that was filled from then on."""
-    since = sum(fill["quantity"] for fill in later if fill["symbol"] == row["symbol"] and fill["ts"] >= row["ts"])
+    since: float = sum(fill["quantity"] for fill in later if fill["symbol"] == row["symbol"] and fill["ts"] >= row["ts"])
     return round(held.get(row["symbol"], 0.0) - since, 10)
 
 
@@ -179,8 +184,8 @@ def _shown(row: Row, before: float, orders: Mapping[tuple[str, int], float]) -> 
 def _order(row: Row) -> Row:
     names = ("trader", "symbol", "kind", "quantity", "price", "average", "fee", "state", "cause", "reduce_only", "stop", "take")
     filled = abs(row["filled"] / row["quantity"]) if row["quantity"] else nan
-    same = {name: row[name] for name in names}
-    return {**same, "id": row["client_order_id"], "created_ms": row["created_ts"], "updated_ms": row["updated_ts"], "filled_fraction": filled}
+    times = {"created_ms": row["created_ts"], "updated_ms": row["updated_ts"]}
+    return {**{name: row[name] for name in names}, "id": row["client_order_id"], **times, "filled_fraction": filled}
 
 
 def _named_trade(trader: str, symbol: str, entry_ms: int) -> Row:
@@ -198,5 +203,5 @@ def _band(rows: Sequence[Row], first: int, last: int, bar_ms: int) -> Row:
     name = str(rows[first]["regime"])
     # a regime says how strongly the market moves, not where to: that is read off the closes
     rose = rows[last]["price"] >= rows[max(0, first - TREND_BARS)]["price"]
-    tone = {"RANGE": "range", "LOW_VOLATILITY": "range", "HIGH_VOLATILITY": "volatile", "UNKNOWN": "none"}.get(name, "up" if rose else "down")
+    tone = TONES.get(name, "up" if rose else "down")
     return {"start_ms": rows[first]["bar_ts"], "end_ms": rows[last]["bar_ts"] + bar_ms, "regime": name, "tone": tone}

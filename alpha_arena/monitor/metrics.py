@@ -54,5 +54,5 @@ def gauge(name: str, words: str, labels: list[str], values: dict[Any, float]) ->
 def exposition(reader: Reader, boards: Boards) -> bytes:
     """Prometheus' text form."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Engine(reader, boards))  # type: ignore[arg-type]
+    registry.register(Engine(reader, boards))
     return generate_latest(registry)

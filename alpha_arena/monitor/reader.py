@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +21,7 @@ from alpha_arena.monitor.scope import Scope
 from alpha_arena.monitor.thinning import MAX_BARS, drawn_bar_ms, gaps, grouped
 
 FOREVER = 2**62
+PINNED: ContextVar[str] = ContextVar("pinned", default="")
 BEAT_MS = 10_000
 KEPT = 256
 T = TypeVar("T")
@@ -39,14 +42,27 @@ class Reader:
 
     def cursor(self) -> str:
         """Changes whenever something that is shown does; the passing of time alone changes nothing."""
-        newest = sorted(queries.cursors(self.service).items())
+        newest = [*sorted(queries.cursors(self.service).items()), *(halt["id"] for halt in queries.halts(self.service))]
         bars = [(one.exchange, one.symbol, one.timeframe, self._last(one)) for one in self.service.series()]
         clock = self.clock()
         return repr((newest, bars, clock["running"], clock["stopped"], clock["epoch"], clock["speed"]))
 
+    @contextmanager
+    def pinned(self) -> Iterator[str]:
+        """The cursor, asked for once in the block: what is read within it belongs to this state or a newer one."""
+        token = PINNED.set(self.cursor())
+        try:
+            yield PINNED.get()
+        finally:
+            PINNED.reset(token)
+
+    def stored(self) -> list[Series]:
+        """All stored series."""
+        return self.keep("series", self.service.series)
+
     def keep(self, key: Hashable, build: Callable[[], T]) -> T:
         """What `build` gives, computed once for each state of the database."""
-        cursor = self.cursor()
+        cursor = PINNED.get() or self.cursor()
         found = self._kept.get(key)
         if found is None or found[0] != cursor:
             if len(self._kept) >= KEPT:
@@ -78,17 +94,17 @@ class Reader:
             NoData: nothing is stored. ConfigError: several exchanges hold it and none is configured.
         """
         where = self.service.source(symbol, self._source(symbol))
-        found = [one for one in self.service.series() if one.symbol == symbol and one.exchange == where]
+        found = [one for one in self.stored() if one.symbol == symbol and one.exchange == where]
         return sorted(found, key=lambda one: timeframe_ms(one.timeframe))
 
     def _source(self, symbol: str) -> str | None:
         """The configured source where it holds the symbol."""
-        holders = {one.exchange for one in self.service.series() if one.symbol == symbol}
+        holders = {one.exchange for one in self.stored() if one.symbol == symbol}
         return self.scope.source if self.scope.source in holders else None
 
     def symbols(self) -> list[dict[str, Any]]:
         """Symbols that are stored or configured, the configured ones first: symbol, base, quote, tick, lot, source."""
-        stored = dict.fromkeys(one.symbol for one in self.service.series())
+        stored = dict.fromkeys(one.symbol for one in self.stored())
         known = {one.symbol: one for one in self.scope.instruments}
         names = [name for name in known if name in stored or not stored] + [name for name in stored if name not in known]
         return [self._symbol(name, known.get(name)) for name in names]
@@ -105,7 +121,7 @@ class Reader:
 
     def marks(self) -> dict[str, tuple[float, int]]:
         """Newest close of each stored symbol and its time."""
-        return self.keep("marks", lambda: dict(self._mark(symbol) for symbol in sorted({one.symbol for one in self.service.series()})))
+        return self.keep("marks", lambda: dict(self._mark(symbol) for symbol in sorted({one.symbol for one in self.stored()})))
 
     def _mark(self, symbol: str) -> tuple[str, tuple[float, int]]:
         try:
@@ -131,8 +147,8 @@ class Reader:
         """Bars to draw: of `bar_ms` where it is given, else of the finest length of which `bars` cover the range.
 
         Returns:
-            ts, open, high, low, close, volume: columns; bar_ms, bar: the length; finest_ms: the shortest possible; first_ms, last_ms: what is
-            stored; source; gaps: missing stretches of the drawn length.
+            ts, open, high, low, close, volume: columns. bar_ms, bar: the length; finest_ms: the shortest possible.
+            first_ms, last_ms: what is stored. source: its exchange. gaps: missing stretches of the drawn length.
 
         Raises:
             ConfigError: bar_ms is no multiple of a stored timeframe.

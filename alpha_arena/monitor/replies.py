@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alpha_arena.core.errors import AlphaArenaError, ConfigError, NoData
 
@@ -41,12 +43,24 @@ def refusal(status: int, sentence: str) -> Response:
     return reply({"error": sentence}, status)
 
 
-def cached(request: Request, cursor: str, build: Callable[[], Any]) -> Response:
+class Stateful(Protocol):
+    """Something whose state has a name."""
+
+    def pinned(self) -> AbstractContextManager[str]:
+        """The name of the state, kept for the block."""
+
+
+def cached(request: Request, source: Stateful, build: Callable[[], Any]) -> Response:
     """304 where the caller has this state of things already, else the answer with its ETag.
 
     Args:
-        cursor: changes whenever anything in the answer may; the request's own path and query are added to it.
+        source: its state changes whenever anything in the answer may; the request's own path and query are added to it.
     """
+    with source.pinned() as cursor:
+        return _answer(request, cursor, build)
+
+
+def _answer(request: Request, cursor: str, build: Callable[[], Any]) -> Response:
     seal = sha256(f"{request.url.path}?{request.url.query}|{cursor}".encode()).hexdigest()[:24]
     tag = f'W/"{seal}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
@@ -86,11 +100,17 @@ def add_errors(app: FastAPI) -> None:
         return refusal(error.status_code, str(error.detail))
 
 
-def add_read_only(app: FastAPI) -> None:
-    """Refuse everything under /api that could write."""
+class ReadOnly:
+    """Refuses everything under /api that could write.
 
-    @app.middleware("http")
-    async def reads_only(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        if request.method not in ("GET", "HEAD", "OPTIONS") and request.url.path.startswith("/api/"):
-            return refusal(403, WRITE_REFUSED)
-        return await go_on(request)
+    Args:
+        app: what answers the rest.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        writes = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS") and scope["path"].startswith("/api/")
+        await (refusal(403, WRITE_REFUSED) if writes else self.app)(scope, receive, send)

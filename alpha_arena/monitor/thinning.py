@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -76,9 +77,9 @@ def envelope(ts: Ints, series: Mapping[str, Floats], columns: int) -> tuple[Ints
     return np.r_[halves, ts[-1]], {name: np.r_[_extremes(values, bounds), values[-1]] for name, values in series.items()}
 
 
-def _extremes(values: Floats, bounds: Sequence[int] | Ints) -> Floats:
+def _extremes(values: Floats, bounds: Ints) -> Floats:
     pairs = np.full((len(bounds) - 1, 2), np.nan)
-    for column, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for column, (start, stop) in enumerate(pairwise(bounds)):
         part = values[start:stop]
         if np.isfinite(part).any():
             pairs[column] = part[sorted((int(np.nanargmin(part)), int(np.nanargmax(part))))]

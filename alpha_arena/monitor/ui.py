@@ -64,26 +64,28 @@ class Frame:
         return f"""<div id="aa"><a class="skip" href="#aa-main">{self.t("page.skip")}</a>
 {self.navigation()}
 <main class="main" id="aa-main" tabindex="-1">{self.strip()}{self.tiles()}
-<div class="grid"><div class="column">{self.equity()}{self.candles()}</div><div class="column">{self.position()}{self.decisions()}</div></div>
-<div style="height:8px" class="grid"></div>{self.orders()}{self.foot()}</main></div>"""
+<div class="grid"><div class="column">{self.equity()}{self.candles()}</div>
+<div class="column">{self.position()}{self.decisions()}</div></div>{self.orders()}{self.foot()}</main></div>"""
 
     def navigation(self) -> str:
         """Name, pages, trader and symbol."""
         picks = "".join(
-            f'<label class="pick">{self.t(f"pick.{name}")}<select data-pick="{name}" aria-label="{self.label(f"pick.{name}")}"></select></label>'
-            for name in ("trader", "symbol")
+            f'<label class="pick">{self.t(f"pick.{name}")}<select data-pick="{name}"></select></label>' for name in ("trader", "symbol")
         )
         here = self.t("page.dashboard", "a", ' class="here" href="/" aria-current="page"')
-        return f'<header class="nav"><span class="brand">Alpha Arena</span><nav>{here}</nav><span class="grow"></span><div class="picks">{picks}</div></header>'
+        brand = '<span class="brand">Alpha Arena</span>'
+        return f'<header class="nav">{brand}<nav>{here}</nav><span class="grow"></span><div class="picks">{picks}</div></header>'
 
     def strip(self) -> str:
         """Mode, freshness, next decision, time, switches."""
         return f"""<div class="strip card" data-panel="strip" role="status" aria-label="{self.label("strip.label")}">
 <h1 class="hidden-text">{self.t("page.title")}</h1><span data-role="chips" style="display:contents"></span>
-<span class="message" data-role="message"></span><span class="dim" data-role="next"></span><span class="grow"></span><span class="dim" data-role="time"></span>
+<span class="message" data-role="message"></span><span class="dim" data-role="next"></span><span class="grow"></span>
+<span class="dim" data-role="time"></span>
 <div class="group" role="group" data-switch="tz" aria-label="{self.label("zone.label")}"></div>
 <div class="group" role="group" data-switch="lang" aria-label="{self.label("language.label")}"></div>
-<button type="button" class="toggle" data-switch="theme"></button><span class="stale-note" role="alert" data-role="complaint" hidden></span></div>"""
+<button type="button" class="toggle" data-switch="theme"></button>
+<span class="stale-note" role="alert" data-role="complaint" hidden></span></div>"""
 
     def tiles(self) -> str:
         """The key figures."""
@@ -91,12 +93,13 @@ class Frame:
             f'<div class="kpi" data-kpi="{name}">{self.t(f"kpi.{name}", "dt")}<dd class="big">–</dd><dd class="sub">\u00a0</dd></div>'
             for name in TILES
         )
-        return f'<dl class="kpis card" data-panel="kpi" aria-label="{self.label("kpi.label")}" style="margin-top:0">{tiles}</dl>'
+        return f'<dl class="kpis card" data-panel="kpi" aria-label="{self.label("kpi.label")}">{tiles}</dl>'
 
     def panel(self, name: str, title: str, tools: str, body: str, classes: str = "") -> str:
         """A card with a head."""
         note = '<span class="stale-note" hidden></span>'
-        return f"""<section class="panel card {classes}" data-panel="{name}"><div class="head">{title}{note}<div class="tools">{tools}</div></div>{body}</section>"""
+        head = f'<div class="head">{title}{note}<div class="tools">{tools}</div></div>'
+        return f'<section class="panel card {classes}" data-panel="{name}">{head}{body}</section>'
 
     def equity(self) -> str:
         """The equity chart."""

@@ -129,6 +129,11 @@ def set_clock(service: DataService, now_ms: int, wall_ms: int, mode: str = "runn
     write_clock(service, ClockRow(mode, float(wall_ms), float(now_ms), speed, float(wall_ms), epoch))
 
 
+def last_close(service: DataService) -> int:
+    """Close of the newest hourly bar, ms."""
+    return (service.last_ts("synthetic", BTC.symbol, "1h") or 0) + HOUR
+
+
 def main(file: str, days: int = 60) -> None:
     """Fill a database file."""
     service = DataService(f"sqlite:///{Path(file).resolve()}")

@@ -5,7 +5,7 @@ import { clockOf, dayOf, monthOf, parts, time } from './format.js';
 const MINUTE = 60000;
 const DAY = 1440 * MINUTE;
 const STEPS = [1, 5, 15, 30, 60, 120, 180, 360, 720].map(n => n * MINUTE).concat([1, 2, 3, 4, 7, 14].map(n => n * DAY));
-const LABEL_PX = 86;
+const LABEL_PX = 72;
 
 /** Evenly spaced time: `origin` is index 0, `step` one index, ms. */
 export class Axis {

@@ -29,7 +29,6 @@ export class Decisions {
   make(row) {
     const head = el('div', 'line', '', el('span', 'chip', this.action(row)), el('span', 'who', row.trader));
     if (row.regime && row.regime !== 'UNKNOWN') head.append(el('span', 'chip', t(`regime.${row.regime}`)));
-    if (row.catch_up) head.append(el('span', 'chip outline', t('decisions.catch_up')));
     const id = el('a', '', `#${row.id}`);
     id.href = link({ sel: `decision:${row.id}` });
     id.addEventListener('click', event => { event.preventDefault(); this.onSelect(`decision:${row.id}`); });
@@ -38,7 +37,9 @@ export class Decisions {
     head.append(when);
     const card = el('article', 'decision', '', head, el('p', 'why', row.why || t('decisions.no_reason')));
     for (const refusal of row.refusals) card.append(el('p', 'refused', `✕ ${t('decisions.refusal')} — ${refusal.rule}: ${refusal.reason}`));
-    card.append(el('p', 'dim', this.facts(row)), el('div', 'detail'));
+    const foot = el('p', 'dim', this.facts(row));
+    if (row.catch_up) foot.append(' ', el('span', 'chip outline', t('decisions.catch_up')));
+    card.append(foot, el('div', 'detail'));
     return card;
   }
 
