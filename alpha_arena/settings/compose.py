@@ -223,9 +223,15 @@ def groups(where: Folders) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
+def base_config(where: Folders, command: str) -> DictConfig:
+    """A command's configuration without overrides, to look up what exists; not to be changed."""
+    return raw_config(where, command, [])
+
+
+@lru_cache(maxsize=64)
 def base_keys(where: Folders, command: str) -> frozenset[str]:
     """Top-level keys of a command without overrides."""
-    return frozenset(str(key) for key in raw_config(where, command, []) if key != "hydra") | frozenset(groups(where))
+    return frozenset(str(key) for key in base_config(where, command) if key != "hydra") | frozenset(groups(where))
 
 
 def _check_choices(where: Folders, command: str, parsed: Sequence[Override]) -> None:
@@ -268,7 +274,7 @@ def _diagnosed(where: Folders, command: str, parsed: Sequence[Override], error: 
     """Which override Hydra could not apply, and what was meant."""
     chosen = [text_of(o) for o in parsed if o.key_or_group in groups(where) and not _is_null_choice(where, o)]
     try:
-        known = raw_config(where, command, chosen)
+        known = raw_config(where, command, chosen) if chosen else base_config(where, command)
     except (HydraException, OmegaConfBaseException, YAMLError) as cause:
         return ConfigError(f"the configuration of {command} cannot be composed: {first_line(cause)}")
     for override in parsed:

@@ -85,11 +85,13 @@ def configuration(command: str, flags: Flags) -> str:
         ConfigError: the package asked for does not exist.
     """
     composed = _composed(command, flags)
-    config = OmegaConf.create(masked(composed.plain if flags.resolve else composed.raw))
-    part = OmegaConf.select(config, flags.package) if flags.package else config
-    if part is None:
-        raise ConfigError(f"--package {flags.package} is not a key of {command}; keys are {', '.join(map(str, config))}")
-    return OmegaConf.to_yaml(part) if OmegaConf.is_config(part) else f"{part}\n"
+    values = masked(composed.plain if flags.resolve else composed.raw)
+    part: Any = values
+    for name in flags.package.split(".") if flags.package else ():
+        if not isinstance(part, dict) or name not in part:
+            raise ConfigError(f"--package {flags.package} is not a key of {command}; keys are {', '.join(values)}")
+        part = part[name]
+    return OmegaConf.to_yaml(OmegaConf.create(part)) if isinstance(part, dict | list) else f"{part}\n"
 
 
 def _hydra_says(command: str, flags: Flags) -> str:
@@ -109,7 +111,7 @@ def _hydra_says(command: str, flags: Flags) -> str:
 def _useful() -> ArgumentParser:
     """Hydra's parser without the flags that have no effect here."""
     parser: ArgumentParser = get_args_parser()
-    parser._actions = [action for action in parser._actions if action.dest not in (*UNUSED, "shell_completion", "run", "overrides")]
+    parser._actions = [action for action in parser._actions if action.dest not in (*UNUSED, "shell_completion", "run")]
     return parser
 
 

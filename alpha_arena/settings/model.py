@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass as checked
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.ports import Clock, Decider, RegimeModel, RiskRule, Strategy
 from alpha_arena.core.types import Instrument
+from alpha_arena.settings.environment import masked_text
 
 if TYPE_CHECKING:
     from alpha_arena.ingest import MarketSource
@@ -191,7 +192,7 @@ class ExchangeChoice:
         return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """Everything a command is told; built whole before the first I/O.
 
@@ -219,7 +220,7 @@ class Settings:
     traders: tuple[Settings, ...]
     initial_capital: float
     equity: float | None
-    database_url: str = field(repr=False)
+    database_url: str
     outputs: Path
     start_ms: int | None
     end_ms: int | None
@@ -234,9 +235,18 @@ class Settings:
     on: str
     plugins: tuple[Path, ...]
     action: Action | None
-    resolved: Mapping[str, Any] = field(repr=False)
+    resolved: Mapping[str, Any]
     overrides: tuple[str, ...]
     config_hash: str
+
+    def __repr__(self) -> str:
+        """What makes these settings again, secrets masked."""
+        return f"load({self.command!r}, {list(self.shown_overrides)})"
+
+    @property
+    def shown_overrides(self) -> tuple[str, ...]:
+        """The overrides as they may be stored and shown: passwords and values of secret variables masked."""
+        return tuple(masked_text(text) for text in self.overrides)
 
     @property
     def source(self) -> str | None:
