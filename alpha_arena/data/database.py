@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,13 +52,22 @@ def file_of(url: URL) -> Path | None:
     return Path(name) if url.get_backend_name() == "sqlite" and name and name != ":memory:" else None
 
 
+def opening(path: Path | None, read_only: bool) -> str:
+    """How SQLite is told to open a file (None: in memory).
+
+    A reader shares an index beside the file; where it may not make one, nobody else can be writing, and it reads without.
+    """
+    if path is None:
+        return "file::memory:"
+    alone = read_only and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    return f"file:{quote(str(path.resolve()))}?mode={'ro' if read_only else 'rwc'}{'&immutable=1' if alone else ''}"
+
+
 def sqlite_engine(url: URL, read_only: bool, busy_ms: int) -> Engine:
     """SQLite with a write-ahead log, full synchronisation, patience, and transactions that take the write lock at once."""
-    path = file_of(url)
 
     def connect() -> sqlite3.Connection:
-        mode = "ro" if read_only else "rwc"
-        target = f"file:{quote(str(path.resolve()))}?mode={mode}" if path else "file::memory:"
+        target = opening(file_of(url), read_only)
         return sqlite3.connect(target, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False, uri=True)
 
     engine = create_engine(url, creator=connect)
