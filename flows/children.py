@@ -19,6 +19,9 @@ STALE_BEAT_S = 30.0
 BUSY_S = 600.0
 PREFECT_DAYS = 3
 LOOPBACK = "127.0.0.1"
+INGEST_ONLY = ("timeframes", "since_days")
+# overrides after which `up` runs no default arena
+ONE_TRADER = {"arena", "trader", "decision", "strategy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,11 @@ def hung(pulse: Pulse, wall: Callable[[], float] = time.time) -> Callable[[int],
 
 
 def for_page(overrides: tuple[str, ...]) -> tuple[str, ...]:
-    """Those overrides of `up` that `serve` knows too."""
-    return tuple(text for text in overrides if text.lstrip("+").partition("=")[0] not in ("timeframes", "since_days"))
+    """Overrides of `serve` that make it see what `up` runs with these."""
+    keys = {text.lstrip("+").partition("=")[0] for text in overrides}
+    exchange = () if "exchange" in keys else ("exchange=synthetic",)
+    arena = () if {key.partition(".")[0] for key in keys} & ONE_TRADER else ("arena=default",)
+    return (*exchange, *arena, *(text for text in overrides if text.lstrip("+").partition("=")[0] not in INGEST_ONLY))
 
 
 def children_of(plan: Plan, opened: Callable[[], None]) -> list[Child]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from alpha_arena.core.errors import ConfigError
+from alpha_arena.settings import load
 from flows.children import BUSY_S, STALE_BEAT_S, Plan, alive, answers_at, children_of, environment, for_page, free_port, hung
 from flows.work import Beat, Pulse
 
@@ -35,8 +36,22 @@ def test_nothing_on_loopback_goes_through_a_proxy() -> None:
     assert environment(PLAN, {"NO_PROXY": "example.org"})["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
 
-def test_the_page_is_given_only_what_it_knows() -> None:
-    assert for_page(PLAN.overrides) == ("symbol=eth",)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("exchange.speed=120", "timeframes=[15m,1h]", "since_days=30"),
+        ("exchange=okx", "arena=null", "symbols=[btc,eth]", "timeframe=4h"),
+        ("strategy.ema_fast=10", "trader.id=mine"),
+    ],
+)
+def test_the_page_sees_the_market_and_the_traders_of_the_runner(overrides: tuple[str, ...]) -> None:
+    run, page = load("up", overrides), load("serve", for_page(overrides))
+    assert page.source == run.source
+    assert page.symbols == run.symbols
+    assert page.timeframe == run.timeframe
+    assert [one.trader for one in page.traders] == [one.trader for one in run.traders]
+    assert page.trader == run.trader
 
 
 def test_the_runner_and_the_page_stop_before_prefect_and_nothing_waits_for_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -56,6 +57,13 @@ class Up:
         while True:
             if found := re.search(pattern, self.lines.get(timeout=FIRST_S)):
                 return found
+
+    def line(self) -> str:
+        """The first line on stdout, which is the address once the page answers."""
+        assert self.process.stdout
+        readable, _, _ = select.select([self.process.stdout], [], [], FIRST_S)
+        assert readable, "no page in time"
+        return self.process.stdout.readline().strip()
 
     def interrupt(self) -> int:
         """Ctrl-C; the exit code."""
@@ -130,7 +138,7 @@ def test_a_market_without_a_future_is_refused(tmp_path: Path) -> None:
 def test_up_trades_shows_a_page_stops_on_interrupt_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """D23, D27: a second start repeats nothing, and a second `up` beside the first is refused."""
     with up_in(tmp_path) as first:
-        address = first.process.stdout.readline().strip() if first.process.stdout else ""
+        address = first.line()
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/healthz", timeout=10) as answer:
             assert answer.status == 200
         first.seen(r"^runner .* exposure")
