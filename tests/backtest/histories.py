@@ -59,7 +59,7 @@ def wishes(rng: np.random.Generator, close: Floats, leverage: float) -> Signals:
     side = np.where(exposure == 0, 1, np.sign(exposure))
     stop = np.where(rng.random(rows) < 0.5, close * (1 - side * rng.exponential(0.05, rows)), np.nan)
     take = np.where(rng.random(rows) < 0.5, close * (1 + side * rng.exponential(0.05, rows)), np.nan)
-    return Signals(exposure, stop, take, np.ones(rows))
+    return Signals(exposure, np.round(stop, 2), np.round(take, 2), np.ones(rows))
 
 
 histories = st.builds(history, st.integers(0, 2**32 - 1), st.integers(2, 80), st.sampled_from([1.0, 3.0, 10.0, 50.0]))
