@@ -18,6 +18,8 @@ POLL_S = 1.5
 AHEAD_S = 6.0
 SILENT_S = 4.0
 NO_RUN_S = 10.0
+# what people do in the server's page is looked for less often
+EVERY_LOOKS = 3
 LAST_WORK_S = 5.0
 
 
@@ -110,6 +112,7 @@ class Runner:
         self.known_epoch: int | None = None
         self.recover = True
         self.alerted = -1
+        self.looks = 0
         self.stopping = False
         self.active: dict[str, asyncio.Task[None]] = {}
         self.waiting: set[str] = set()
@@ -140,9 +143,11 @@ class Runner:
             log.warning("Prefect did not do what was asked: %s", error or type(error).__name__)
 
     async def _serve(self) -> None:
-        self.work.pause(await self.server.paused())
+        if self.looks % EVERY_LOOKS == 0:
+            self.work.pause(await self.server.paused())
+            await self._cancel()
+        self.looks += 1
         await self._settle()
-        await self._cancel()
         now = self.wall()
         due, late = newest_of_each(await self.server.due(now + AHEAD_S), now)
         for run in late:

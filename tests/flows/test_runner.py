@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alpha_arena.core.errors import ConfigError
-from flows.runner import Run, Runner, newest_of_each
+from flows.runner import EVERY_LOOKS, Run, Runner, newest_of_each
 from flows.timetable import Timetable, check_pace
 from flows.work import GaveUp, Job, Turn, Work
 
@@ -293,7 +293,8 @@ def test_a_cancelled_run_is_stopped_and_noted(scene: Scene) -> None:
         await scene.runner.tick()
         await begun.wait()
         scene.server.to_cancel = ["long"]
-        await scene.runner.tick()
+        for _ in range(EVERY_LOOKS):
+            await scene.runner.tick()
         assert scene.told("cancelled") == ["long"]
         assert not scene.runner.active
 

@@ -26,6 +26,8 @@ from flows.up import Journal, main, spaced
 
 FIRST_S = 240.0
 STOP_S = 20.0
+HOUR_MS = 3_600_000
+DECIDED = r"^runner .* exposure"
 
 
 class Up:
@@ -64,6 +66,14 @@ class Up:
         readable, _, _ = select.select([self.process.stdout], [], [], FIRST_S)
         assert readable, "no page in time"
         return self.process.stdout.readline().strip()
+
+    def children(self) -> list[int]:
+        """Their pids."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+    def child(self, module: str) -> int:
+        """The pid of the one that runs a module."""
+        return next(pid for pid in self.children() if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
 
     def interrupt(self) -> int:
         """Ctrl-C; the exit code."""
@@ -134,14 +144,13 @@ def test_a_market_without_a_future_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for children, as only Linux can be asked")
 def test_up_trades_shows_a_page_stops_on_interrupt_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """D23, D27: a second start repeats nothing, and a second `up` beside the first is refused."""
     with up_in(tmp_path) as first:
-        address = first.line()
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/healthz", timeout=10) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{first.line()}/healthz", timeout=10) as answer:
             assert answer.status == 200
-        first.seen(r"^runner .* exposure")
+        first.seen(DECIDED)
         with up_in(tmp_path) as second:
             assert str(first.process.pid) in second.seen(r"another .up.").string
             assert second.process.wait(STOP_S) == 2
@@ -152,11 +161,37 @@ def test_up_trades_shows_a_page_stops_on_interrupt_and_goes_on_where_it_stopped(
     assert all(len(found) > 700 for found in before.values()), "30 days of catch-up"
     with up_in(tmp_path) as again:
         assert again.seen(r"clock is at (\S+ \S+?);")[1][:16] == rested[:16]
-        again.seen(r"^runner .* exposure")
-        again.seen(r"^runner .* exposure")
+        again.seen(DECIDED)
         assert again.interrupt() == 0
-    after = bars(tmp_path)
+    assert_goes_on(before, bars(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for children, as only Linux can be asked")
+def test_kills_of_the_runner_and_of_up_miss_no_bar_and_repeat_none(tmp_path: Path) -> None:
+    """D23, D24, D27, D29: start-up is recovery."""
+    with up_in(tmp_path) as first:
+        first.seen(DECIDED)
+        os.kill(first.child("flows.runner_process"), signal.SIGKILL)
+        first.seen("runner exited with -9")
+        first.seen("runner is ready")
+        first.seen(DECIDED)
+        watched = [os.pidfd_open(pid) for pid in first.children()]
+        os.kill(first.process.pid, signal.SIGKILL)
+        assert len(watched) == 3
+        for pidfd in watched:
+            assert select.select([pidfd], [], [], STOP_S)[0], "a child outlived `up`"
+            os.close(pidfd)
+    before = bars(tmp_path)
+    with up_in(tmp_path) as again:
+        again.seen(DECIDED)
+        assert again.interrupt() == 0
+    assert_goes_on(before, bars(tmp_path))
+
+
+def assert_goes_on(before: dict[str, list[int]], after: dict[str, list[int]]) -> None:
+    """Every trader has more bars than before, one after the other."""
     for trader, found in after.items():
         assert found[: len(before[trader])] == before[trader]
-        assert {right - left for left, right in pairwise(found)} == {3_600_000}, "no bar is missed, none decided twice"
-    assert sum(map(len, after.values())) > sum(map(len, before.values()))
+        assert len(found) > len(before[trader])
+        assert {right - left for left, right in pairwise(found)} == {HOUR_MS}, "no bar is missed, none decided twice"
