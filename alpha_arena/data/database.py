@@ -125,6 +125,7 @@ class Database:
         self.path = file_of(self.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._batch = threading.local()
+        self._upserts: dict[tuple[str, tuple[str, ...], tuple[str, ...], bool], Any] = {}
         if self.path:
             self._prepare(self.path, read_only)
         self.engine = (sqlite_engine if self.is_sqlite else postgresql_engine)(self.url, read_only, busy_ms)
@@ -204,15 +205,19 @@ class Database:
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], keys: Sequence[str], update: bool = True
     ) -> None:
         """Insert rows, all with the same columns; where the keys exist, replace the others, or leave the row as it is."""
-        if not rows:
-            return
-        insert: Any = sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
-        if update:
-            values = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-            statement = insert.on_conflict_do_update(index_elements=list(keys), set_=values)
-        else:
-            statement = insert.on_conflict_do_nothing(index_elements=list(keys))
-        connection.execute(statement, list(rows))
+        if rows:
+            connection.execute(self._upserting(table, tuple(rows[0]), tuple(keys), update), list(rows))
+
+    def _upserting(self, table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: bool) -> Any:
+        """The compiled statement, kept: SQLAlchemy itself compiles this kind anew at each use."""
+        asked = (table.name, names, keys, update)
+        if asked not in self._upserts:
+            insert: Any = sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+            replaced = {name: insert.excluded[name] for name in names if update and name not in keys}
+            conflict = insert.on_conflict_do_update if replaced else insert.on_conflict_do_nothing
+            made = conflict(index_elements=list(keys), **({"set_": replaced} if replaced else {}))
+            self._upserts[asked] = made.compile(dialect=self.engine.dialect, column_keys=list(names))
+        return self._upserts[asked]
 
     def append(self, connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
         """Insert many new rows, values in the order of the table's columns, past SQLAlchemy's own handling of each."""

@@ -166,7 +166,7 @@ class Ledger:
             bar = f"the {decision.timeframe} bar of {decision.symbol} that opened at {decision.bar_ts}"
             raise AlreadyDecided(f"{self.trader} has decided {bar} before; nothing was sent")
         table = tables.decisions
-        made = connection.execute(insert(table).values(**decision_row(decision, held)).returning(table.c.id)).scalar_one()
+        made = connection.execute(insert(table).returning(table.c.id), decision_row(decision, held)).scalar_one()
         shares = [{"trader": self.trader, "decision_id": made, **asdict(share)} for share in decision.target.shares]
         if shares:
             connection.execute(insert(tables.strategy_allocations), shares)

@@ -1,19 +1,17 @@
-"""Migrated databases, SQLite's and PostgreSQL's, each test with its own."""
+"""Migrated databases, SQLite's and PostgreSQL's, empty for each test."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
+from databases import database_of
 from postgres_server import binaries, server
 from sqlalchemy import create_engine, make_url
 
 from alpha_arena.data.service import DataService
-
-NUMBERS = count()
 
 
 @pytest.fixture(scope="session")
@@ -28,25 +26,26 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """A running server whose database `migrated` is migrated; the address of `postgres`."""
+    """A running server; the address of its database `postgres`, which is not migrated."""
     folder = binaries()
     if folder is None:
         pytest.skip("PostgreSQL is not installed (no initdb on the path or in /usr/lib/postgresql)")
     with server(folder) as url:
-        copy_database(url, "migrated", "template1")
-        service = DataService(str(make_url(url).set(database="migrated").render_as_string(hide_password=False)))
-        service.upgrade()
-        service.close()
         yield url
 
 
-def copy_database(url: str, name: str, template: str) -> str:
-    """Make a database of a server as a copy of another; its address."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+@pytest.fixture(scope="session")
+def postgres_migrated(postgres: str) -> str:
+    """The address of a migrated database of the server."""
+    engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.exec_driver_sql("CREATE DATABASE arena")
     engine.dispose()
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
+    url = make_url(postgres).set(database="arena").render_as_string(hide_password=False)
+    service = DataService(url)
+    service.upgrade()
+    service.close()
+    return url
 
 
 @pytest.fixture
@@ -58,10 +57,8 @@ def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
-    """The address of a migrated database of each kind."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    return copy_database(request.getfixturevalue("postgres"), f"test_{next(NUMBERS)}", "migrated")
+    """The address of a migrated, empty database of each kind."""
+    return database_of(request, request.param)
 
 
 @pytest.fixture
