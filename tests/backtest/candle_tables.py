@@ -408,6 +408,13 @@ LEVELS = [
         quantity={3: -5},
     ),
     Case(
+        "an open at the stop exits before the order",
+        bars=[FLAT, FLAT, (95,) * 4],
+        exposure=[0.5, 0, 0],
+        stop={0: 95},
+        trades=[{"exit_price": 95, "exit_reason": "stop"}],
+    ),
+    Case(
         "of an order to close nothing is left where the open is beyond the stop",
         bars=[FLAT, FLAT, (90,) * 4, (90,) * 4],
         exposure=[0.5, 0, 0, 0],
@@ -531,7 +538,7 @@ MARGIN = [
         "a stop beyond liquidation never goes",
         (50_000, 50_000, 44_900, 45_000),
         {"exit_price": 45_000, "exit_reason": "liquidation"},
-        stop={0: 44_950},
+        stop={0: 45_100},
     ),
     levered(
         "a stop whose fill would lose more than the margin is liquidation",
@@ -557,6 +564,13 @@ MARGIN = [
         (50_000,) * 4,
         {"exit_price": 45_000, "exit_reason": "liquidation"},
         mark={2: (50_000, 50_000, 45_000, 50_000)},
+    ),
+    Case(
+        "a price at the level of liquidation is enough",
+        bars=[FLAT, FLAT, (100, 100, 50, 100)],
+        exposure=[0.5] * 3,
+        costs={"maintenance_margin": 0},
+        trades=[{"exit_row": 2, "exit_price": 50, "exit_reason": "liquidation"}],
     ),
     Case(
         "liquidation disarms",
