@@ -253,3 +253,29 @@ def test_a_start_takes_no_longer_than_it_must() -> None:
     began = time.process_time()
     assert main(["backtest", "--cfg", "job"]) == 0
     assert time.process_time() - began < 2.0
+
+
+def test_a_gap_is_found_and_repaired_from_its_own_source(run: Run) -> None:
+    """What is missing is named, asked for again where the rows came from, and gone; a second repair finds nothing."""
+    for start, end in (("2024-01-01", "2024-01-03"), ("2024-01-04", "2024-01-05")):
+        assert run("backfill", f"start={start}", f"end={end}")[0] == 0
+    (hole,) = json.loads(run("data", "gaps", "report=json")[1])["gaps"]
+    assert (hole["kind"], hole["bars"]) == ("missing", 24)
+    made = json.loads(run("data", "repair", "symbol=btc", "timeframe=1h", "report=json")[1])
+    assert (made["missing"], made["left"]) == (24, 0)
+    assert "nothing" in run("data", "gaps")[1]
+    assert "nothing" in run("data", "repair")[1]
+
+
+def test_rows_of_files_are_repaired_from_files_alone(run: Run, own_folder: Path) -> None:
+    """Their source cannot be asked again without its path."""
+    assert run("db", "upgrade")[0] == 0
+    hours = [hour for hour in range(48) if hour != 20]
+    rows = [f"{1_704_067_200_000 + hour * 3_600_000},100,101,99,100,5" for hour in hours]
+    (own_folder / "okx_BTC-USDT-SWAP_1h_x.csv").write_text("\n".join(["ts,open,high,low,close,volume", *rows, ""]))
+    assert run("ingest", "exchange=file", "exchange.path=okx_BTC-USDT-SWAP_1h_x.csv")[0] == 0
+    code, _, err = run("data", "repair")
+    assert code == 2
+    one_line(err, ["exchange=file exchange.path=FOLDER"])
+    left = json.loads(run("data", "repair", "exchange=file", "exchange.path=okx_BTC-USDT-SWAP_1h_x.csv", "report=json")[1])["left"]
+    assert left == 1
