@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from alpha_arena.data import tables
+from alpha_arena.data.records import plain
 from alpha_arena.data.service import DataService
 
 
@@ -25,7 +26,7 @@ def record_backtest(service: DataService, row: Mapping[str, Any], result: Mappin
     own = {"trader": row["trader"], "backtest": row["name"]}
     trips = [{**own, **{name: trade[name] for name in same}} for trade in trades]
     with service.database.write() as connection:
-        service.database.upsert(connection, tables.backtests, [{**row, "result": json.dumps(result)}], ("name",))
+        service.database.upsert(connection, tables.backtests, [{**row, "result": json.dumps(plain(result))}], ("name",))
         connection.execute(tables.backtest_trades.delete().where(tables.backtest_trades.c.backtest == row["name"]))
         if trips:
             connection.execute(insert(tables.backtest_trades), trips)

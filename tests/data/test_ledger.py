@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from series import BTC, DAY, ETH, HOUR, START
-from test_store_contract import booking, decision, opened
-from trading import CAPITAL, scene
+from trading import CAPITAL, booking, decision, opened, scene
 
 from alpha_arena.core.errors import StoreError
 from alpha_arena.core.records import OrderEvent

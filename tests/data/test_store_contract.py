@@ -8,13 +8,12 @@ from dataclasses import replace
 import pytest
 from databases import database_of
 from series import BTC, DAY, ETH, HOUR, START
-from trading import CAPITAL, Scene, scene
+from trading import CAPITAL, Scene, booking, decision, opened, scene
 
 from alpha_arena.core.errors import AlreadyDecided
 from alpha_arena.core.ports import Store
-from alpha_arena.core.records import Booking, Decision, OrderEvent, Refusal, RegimeContext
-from alpha_arena.core.types import Account, Fill, Order, Position, Share, Target
-from alpha_arena.data.ledger import Ledger
+from alpha_arena.core.records import OrderEvent
+from alpha_arena.core.types import Account, Fill, Order, Position
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
 
@@ -30,40 +29,6 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     service = DataService(database_of(request, request.param))
     yield lambda trader: opened(service, trader)
     service.close()
-
-
-def opened(service: DataService, trader: str = "t") -> Ledger:
-    """A ledger with its account open."""
-    ledger = Ledger(service, trader, "1h", "simulated")
-    ledger.open_account(CAPITAL, START)
-    return ledger
-
-
-def decision(bar: int, symbol: str = BTC, trader: str = "t") -> Decision:
-    """A decision at a bar's close."""
-    target = Target(0.5, stop=90.0, why="up", shares=(Share("ema_trend", 1.0, 0.5, "trend"),))
-    context = RegimeContext("RANGE", ("RANGE",), {"adx": 12.0})
-    ts = START + bar * HOUR
-    return Decision(
-        trader,
-        symbol,
-        "1h",
-        ts,
-        ts + HOUR,
-        "single",
-        replace(target, exposure=0.9),
-        target,
-        (Refusal("MaxLeverage", "3"),),
-        context,
-        1e4,
-        100.0,
-    )
-
-
-def booking(bar: int, equity: float, account: Account | None = None, **what: object) -> Booking:
-    """A booked bar."""
-    ts = START + bar * HOUR
-    return Booking(ts, ts + HOUR, account or Account(equity), equity, {BTC: 100.0, ETH: 10.0}, **what)
 
 
 def test_a_bar_is_decided_once(make: Make) -> None:

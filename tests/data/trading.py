@@ -1,17 +1,20 @@
-"""A trader that the loop drives over a made-up market, into any store."""
+"""Decisions, bookings, and a trader that the loop drives over a made-up market into any store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from series import BTC, ETH, HOUR, eight_hourly, walk
+from series import BTC, ETH, HOUR, START, eight_hourly, walk
 
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.market import Market, Study, View
 from alpha_arena.core.ports import Store
+from alpha_arena.core.records import Booking, Decision, Refusal, RegimeContext
 from alpha_arena.core.types import Account, Instrument, Regimes, Share, Target
+from alpha_arena.data.ledger import Ledger
+from alpha_arena.data.service import DataService
 from alpha_arena.engine import Cycle, Tick, Trader, run, ticks
 from alpha_arena.execution.simulated import SimulatedExecutor
 
@@ -80,3 +83,37 @@ def scene(bars: int = 120, seed: int = 0, symbols: tuple[str, ...] = (BTC, ETH),
     instruments = {symbol: Instrument(symbol, 0.0001, 0.1, 0.01, 100, "2024-01-01") for symbol in symbols}
     who = Trader(trader, "1h", instruments, Whim(drawn), (), COSTS, "whim", config_hash="c0ffee")
     return Scene(markets, who, Study(markets, {}, {symbol: regimes(bars) for symbol in symbols}, {}))
+
+
+def opened(service: DataService, trader: str = "t") -> Ledger:
+    """A ledger with its account open."""
+    ledger = Ledger(service, trader, "1h", "simulated")
+    ledger.open_account(CAPITAL, START)
+    return ledger
+
+
+def decision(bar: int, symbol: str = BTC, trader: str = "t") -> Decision:
+    """A decision at a bar's close."""
+    target = Target(0.5, stop=90.0, why="up", shares=(Share("ema_trend", 1.0, 0.5, "trend"),))
+    context = RegimeContext("RANGE", ("RANGE",), {"adx": 12.0})
+    ts = START + bar * HOUR
+    return Decision(
+        trader,
+        symbol,
+        "1h",
+        ts,
+        ts + HOUR,
+        "single",
+        replace(target, exposure=0.9),
+        target,
+        (Refusal("MaxLeverage", "3"),),
+        context,
+        1e4,
+        100.0,
+    )
+
+
+def booking(bar: int, equity: float, account: Account | None = None, **what: object) -> Booking:
+    """A booked bar."""
+    ts = START + bar * HOUR
+    return Booking(ts, ts + HOUR, account or Account(equity), equity, {BTC: 100.0, ETH: 10.0}, **what)
