@@ -72,18 +72,19 @@ def ticks(study: Study, first_ts: int, now_ms: int | None = None, last_ts: int |
     """The closes of a study from the bar that opened at `first_ts` on, up to and including that of `last_ts`.
 
     Args:
-        now_ms: the clock; bars that closed more than a bar before it are catch-up. None: every bar is decided at its own close.
+        now_ms: the clock, seen by the newest bar, the ones before it being catch-up. None: every bar is decided at its own close.
     """
     stamps = {symbol: market.ts for symbol, market in study.markets.items()}
     every = np.unique(np.concatenate(list(stamps.values())))
     bar_ms = next(iter(study.markets.values())).bar_ms
+    newest = int(every[-1]) if every.size else 0
     for ts in every[np.searchsorted(every, first_ts) :].tolist():
         if last_ts is not None and ts > last_ts:
             return
         rows = {symbol: bisect_left(stamp, ts) for symbol, stamp in stamps.items()}
         present = {symbol: row for symbol, row in rows.items() if row < stamps[symbol].size and stamps[symbol][row] == ts}
         close = ts + bar_ms
-        past = now_ms is not None and now_ms - close >= bar_ms
+        past = now_ms is not None and ts < newest
         yield Tick(ts, close, close if now_ms is None or past else now_ms, present, past)
 
 

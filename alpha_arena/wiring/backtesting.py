@@ -181,7 +181,7 @@ def save(run_: Run, settings: Settings, service: DataService, now_ms: int) -> Pa
     from alpha_arena.data.notes import record_backtest
 
     read = markets_of(settings, service, max(int(market.ts[-1]) + market.bar_ms for market in run_.markets.values()))
-    folder = write_run(run_, settings.outputs, "backtest", now_ms, settings.overrides, market_hashes(read))
+    folder = write_run(run_, settings.outputs, "backtest", now_ms, settings.shown_overrides, market_hashes(read))
     row = {
         "name": folder.name,
         "trader": settings.trader,

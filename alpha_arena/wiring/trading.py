@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from alpha_arena.core.errors import AlreadyDecided, NoData
-from alpha_arena.core.market import Market, Study
+from alpha_arena.core.market import Market, Study, View
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.records import Decision
 from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms
-from alpha_arena.core.types import Account, Order
+from alpha_arena.core.types import Account, Order, RiskState
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
-from alpha_arena.engine import Tick, Trader, apply, run, step, ticks
+from alpha_arena.engine import Tick, Trader, apply, regime_context, run, step, ticks
 from alpha_arena.execution.simulated import SimulatedExecutor
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.study import study
@@ -140,6 +140,7 @@ def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[di
     Bars of the past are committed many at a time, so that a month is caught up with in seconds; the newest one stands alone.
     """
     desk = open_desk(settings, service, clock)
+    look_once(desk)
     past = [tick for tick in desk.ticks if tick.catch_up]
     made: list[dict[str, Any]] = []
     with suppress(AlreadyDecided):
@@ -148,6 +149,18 @@ def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[di
                 made += cycles(desk, past[start : start + BATCH])
         made += cycles(desk, [tick for tick in desk.ticks if not tick.catch_up])
     return made
+
+
+def look_once(desk: Desk) -> None:
+    """Compute what the decider will see before the first transaction: it may take seconds, and other writers wait for a transaction."""
+    if not desk.ticks:
+        return
+    first = desk.ticks[0]
+    prices = {symbol: float(market.close[first.rows[symbol]]) for symbol, market in desk.study.markets.items() if symbol in first.rows}
+    view = View(first.close_ts, first.close_ts, first.rows, desk.study, Account(0.0), RiskState(0.0), prices)
+    desk.trader.decider.decide(view)
+    for symbol in first.rows:
+        regime_context(view, symbol, first.rows[symbol])
 
 
 def cycles(desk: Desk, every: Sequence[Tick]) -> list[dict[str, Any]]:

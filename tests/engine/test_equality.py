@@ -141,3 +141,16 @@ def test_a_second_cycle_on_the_same_bar_does_nothing(stored: str) -> None:
     assert trade_cycle(settings, clock, service) == []
     assert len(decisions(service, "once")) == 1
     service.close()
+
+
+def test_old_candles_are_not_traded_on(stored: str) -> None:
+    """D72: a week after the newest stored bar it is still decided, and every new risk is refused as stale."""
+    service = DataService(stored)
+    settings = load("trade", ["exchange=file", f"database.url={stored}", "trader.id=stale", "decision=weighted"])
+    last = service.last_ts("file", BTC, "1h")
+    assert last is not None
+    made = trade_cycle(settings, Stepped(last + 7 * 24 * HOUR), service)
+    assert made[0]["exposure"] == 0
+    assert made[0]["orders"] == []
+    assert [refusal["rule"] for refusal in made[0]["refusals"]] == ["StaleData"]
+    service.close()
