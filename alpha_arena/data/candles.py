@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, Table, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, insert, literal, select, tuple_, update
 
 from alpha_arena.core.errors import DataError
 from alpha_arena.core.timeframes import timeframe_ms
@@ -53,14 +53,19 @@ class Series:
 
 def all_series(connection: Connection, exchange: str = "", symbol: str = "") -> Iterator[Series]:
     """Stored series in order, by jumping from key to key; only those of one exchange and symbol where they are named."""
-    key = tuple_(*(tables.candles.c[name] for name in ("exchange", "symbol", "timeframe")))
     columns = [tables.candles.c[name] for name in ("exchange", "symbol", "timeframe")]
     last: tuple[str, ...] = (exchange, symbol, "")
-    while row := connection.execute(select(*columns).where(key > tuple_(*map(literal, last))).order_by(*columns).limit(1)).first():
+    while row := connection.execute(select(*columns).where(_beyond(last)).order_by(*columns).limit(1)).first():
         last = tuple(row)
         if symbol and last[:2] != (exchange, symbol):
             return
         yield Series(*last)
+
+
+def _beyond(key: tuple[str, ...]) -> ColumnElement[bool]:
+    """Rows after the last bar of a series: with the whole key SQLite jumps there, with a part of it it reads every bar on the way."""
+    names = ("exchange", "symbol", "timeframe", "ts")
+    return tuple_(*(tables.candles.c[name] for name in names)) > tuple_(*map(literal, (*key, FOREVER)))
 
 
 def holders(connection: Connection, table: Table, symbol: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func
 
 from alpha_arena.core.types import Ints
 from alpha_arena.data import tables
@@ -16,23 +16,23 @@ MISSING = "missing"
 NO_TRADE = "no_trade"
 
 
-def coverage_of(connection: Connection, series: Series) -> dict[str, Any]:
+def coverage_of(database: Database, connection: Connection, series: Series) -> dict[str, Any]:
     """First and last open (ms), rows, rows expected between them, missing rows, and the number of gaps these make."""
     stamp = tables.candles.c.ts
     query = of_series(series).with_only_columns(func.min(stamp), func.max(stamp), func.count())
     first, last, rows = connection.execute(query).one()
     expected = (last - first) // series.bar_ms + 1
-    gaps = holes(connection, series).shape[0] if rows < expected else 0
+    gaps = holes(database, connection, series).shape[0] if rows < expected else 0
     found = {"first_ts": first, "last_ts": last, "rows": rows, "expected": expected, "missing": expected - rows, "gaps": gaps}
     return {**series.key, **found}
 
 
-def holes(connection: Connection, series: Series) -> Ints:
+def holes(database: Database, connection: Connection, series: Series) -> Ints:
     """Missing ranges, shape [gaps, 2]: the first missing open and the next present one, ms."""
     stamp = tables.candles.c.ts
-    stamps = of_series(series).with_only_columns(stamp, func.lag(stamp).over(order_by=stamp).label("before")).subquery()
-    query = select(stamps.c.before + series.bar_ms, stamps.c.ts).where(stamps.c.ts - stamps.c.before > series.bar_ms).order_by(stamps.c.ts)
-    return np.array([tuple(row) for row in connection.execute(query)], np.int64).reshape(-1, 2)
+    ts = database.matrix(connection, of_series(series).with_only_columns(stamp).order_by(stamp))[:, 0].astype(np.int64)
+    row = np.flatnonzero(np.diff(ts) > series.bar_ms)
+    return np.column_stack([ts[row] + series.bar_ms, ts[row + 1]])
 
 
 def quiet(database: Database, connection: Connection, series: Series) -> Ints:
@@ -47,7 +47,7 @@ def quiet(database: Database, connection: Connection, series: Series) -> Ints:
 
 def gaps_of(database: Database, connection: Connection, series: Series) -> list[dict[str, Any]]:
     """Missing ranges and runs without trades of a series, ascending: start_ts, end_ts (exclusive), bars, kind (missing or no_trade)."""
-    found = [(MISSING, *row) for row in holes(connection, series).tolist()]
+    found = [(MISSING, *row) for row in holes(database, connection, series).tolist()]
     found += [(NO_TRADE, *row) for row in quiet(database, connection, series).tolist()]
     made = [{**series.key, "start_ts": a, "end_ts": b, "bars": (b - a) // series.bar_ms, "kind": kind} for kind, a, b in found]
     return sorted(made, key=lambda gap: int(gap["start_ts"]))

@@ -254,7 +254,7 @@ class DataService:
     def coverage(self) -> list[dict[str, Any]]:
         """Each stored series: exchange, symbol, timeframe, first_ts and last_ts (opens), rows, expected, missing, gaps."""
         with self.database.read() as connection:
-            return [coverage.coverage_of(connection, one) for one in rows.all_series(connection)]
+            return [coverage.coverage_of(self.database, connection, one) for one in rows.all_series(connection)]
 
     def gaps(self, symbol: str | None = None, timeframe: str | None = None, exchange: str | None = None) -> list[dict[str, Any]]:
         """Missing ranges and runs of bars without trades, of the series that match: exchange, symbol, timeframe, start_ts, end_ts

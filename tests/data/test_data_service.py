@@ -6,6 +6,7 @@ import json
 import sqlite3
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from series import BTC, DAY, ETH, HOUR, MINUTE, START, eight_hourly, same, walk
 from alpha_arena.core.errors import ConfigError, DataError, NoData, StoreError, UnknownName
 from alpha_arena.core.timeframes import aggregate
 from alpha_arena.core.types import Candles, Funding, Instrument
-from alpha_arena.data import queries
+from alpha_arena.data import queries, tables
+from alpha_arena.data.candles import all_series, holders
 from alpha_arena.data.service import DataService, Series, Written
 
 
@@ -138,6 +140,20 @@ def test_the_source_is_the_only_holder_or_must_be_named(service: DataService) ->
     assert service.source(BTC, "file") == "file"
     assert len(service.get_candles_range(BTC, "1h", 0, 2**60, "nowhere")) == 0
     assert service.series() == [Series("file", BTC, "4h"), Series("okx", BTC, "1h")]
+
+
+def test_asking_what_is_stored_does_not_read_the_bars(sqlite_service: DataService) -> None:
+    """SQLite counts its steps: they do not grow with the bars of a series."""
+    for symbol in (BTC, ETH):
+        sqlite_service.write_candles("okx", symbol, "1m", walk(20_000, bar_ms=MINUTE))
+    steps: list[int] = []
+    with sqlite_service.database.read() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        raw.set_progress_handler(lambda: steps.append(1), 1_000)
+        assert len(list(all_series(connection))) == 2
+        assert holders(connection, tables.candles, ETH) == ["okx"]
+        raw.set_progress_handler(None, 0)
+    assert len(steps) <= 1
 
 
 def test_latest_funding_and_prices(service: DataService) -> None:
