@@ -234,8 +234,8 @@ def tightened(state: State, shut: Shut, stop: float, take: float) -> State:
 
 @compiled
 def desired(exposure: float, equity: float, price: float, rules: Rules) -> int:
-    """Signed lots that a target asks for; 0 below min_notional or without equity."""
-    lots = whole(abs(exposure) * equity / price / rules.lot) if equity > 0 else 0
+    """Signed lots that a target asks for; 0 below min_notional."""
+    lots = whole(abs(exposure) * equity / price / rules.lot)
     return sign(exposure) * lots if lots * rules.lot * price >= rules.min_notional else 0
 
 

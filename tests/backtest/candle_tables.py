@@ -285,6 +285,16 @@ ORDERS = [
         fixed=1000,
     ),
     Case(
+        "flat for good also where the last exit brings equity back: 1000 - 1078 + 980",
+        bars=[FLAT, FLAT, (110,) * 4, (110,) * 4, (110,) * 4],
+        exposure=[9.8, 9.8, 0.5, -0.5, 0.5],
+        leverage=10,
+        funding=[(1.5, 0.11)],
+        trades=[{"quantity": 98, "funding": 1078, "pnl": -98, "exit_reason": "signal"}],
+        equity={1: -78, 2: 902, 4: 902},
+        quantity={2: 0, 3: 0, 4: 0},
+    ),
+    Case(
         "without equity the account is flat for good",
         bars=[FLAT, FLAT, (80,) * 4, (80,) * 4, (80,) * 4],
         exposure=[9.8, 0, 0.5, -0.5, 0.5],
@@ -384,6 +394,14 @@ LEVELS = [
         trades=[{"exit_row": 2, "exit_price": 98, "exit_reason": "stop"}],
     ),
     Case(
+        "levels of a target without the position's sign are not taken",
+        bars=[FLAT] * 3,
+        exposure=[0.5, 0, 0],
+        stop={1: 101},
+        take={1: 99},
+        trades=[{"exit_row": 2, "exit_reason": "signal"}],
+    ),
+    Case(
         "a take is replaced, in either direction",
         bars=[FLAT, FLAT, (100, 115, 100, 100), (100, 106, 100, 100)],
         exposure=[0.5] * 4,
@@ -450,6 +468,14 @@ ARMING = [
         stop={0: 95},
         trades=[{"exit_row": 2, "exit_reason": "stop"}],
         quantity={3: 0, 4: 0, 5: 0, 6: 4.87, 7: 4.87},
+    ),
+    Case(
+        "after a stop a short waits too",
+        bars=[FLAT, FLAT, (100, 106, 100, 100), *[FLAT] * 5],
+        exposure=[-0.5, -0.5, -0.5, -0.5, 0, -0.5, -0.5, -0.5],
+        stop={0: 105},
+        trades=[{"exit_row": 2, "side": "short", "exit_reason": "stop"}],
+        quantity={3: 0, 4: 0, 5: 0, 6: -4.87, 7: -4.87},
     ),
     Case(
         "a target of another sign at the exit's own close arms at once",
@@ -559,6 +585,13 @@ MARGIN = [
         take={0: 55_000},
     ),
     levered("a mark price above it spares", (50_000, 50_000, 40_000, 50_000), None, mark={2: (50_000, 50_000, 46_000, 50_000)}),
+    levered(
+        "a gap over the stop is no liquidation while the mark price has not reached it",
+        (44_000,) * 4,
+        {"exit_price": 44_000, "exit_reason": "stop"},
+        stop={0: 46_000},
+        mark={2: (50_000, 50_000, 46_000, 46_000)},
+    ),
     levered(
         "a mark price below it liquidates",
         (50_000,) * 4,

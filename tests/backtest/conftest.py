@@ -47,15 +47,16 @@ def kernel(case: Case) -> Outcome:
     return Outcome(trades_of(s), s.equity.tolist(), np.round(s.quantity, 10).tolist(), s.funding_assumed)
 
 
-ONE_SIDE = "both sides are disarmed where a bar stops both"
+LOOP_DIFFERS = {
+    "both sides are disarmed where a bar stops both": "a position remembers one disarmed side: the earlier of two exits in a bar is forgotten",
+    "flat for good also where the last exit brings equity back: 1000 - 1078 + 980": "the loop does not remember that equity was gone",
+}
 
 
 def loop(case: Case) -> Outcome:
     """The trading loop with the simulated executor."""
     if case.mark:
         pytest.skip("the stored bars that the loop reads have no mark price")
-    if case.name == ONE_SIDE:
-        pytest.xfail("a position remembers one disarmed side, so that the earlier of two exits in one bar is forgotten")
     r = looped(case.market, case.signals, case.terms, case.instrument, case.leverage, case.capital, case.demanded, case.fixed)
     row = {ts: i for i, ts in enumerate(r.ts.tolist())}
     trades = [{**t, "entry_row": row[t["entry_ts"]], "exit_row": row[t["exit_ts"]]} for t in r.trades.to_dict("records")]
@@ -67,6 +68,8 @@ ENGINES: dict[str, Callable[[Case], Outcome]] = {"kernel": kernel, "loop": loop}
 
 
 @pytest.fixture(params=list(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Callable[[Case], Outcome]:
-    """Each engine in turn."""
+def engine(request: pytest.FixtureRequest, case: Case) -> Callable[[Case], Outcome]:
+    """Each engine in turn; where the loop is known to differ its failure is expected, and strictly so."""
+    if request.param == "loop" and case.name in LOOP_DIFFERS:
+        request.applymarker(pytest.mark.xfail(reason=LOOP_DIFFERS[case.name], strict=True))
     return ENGINES[request.param]
