@@ -48,7 +48,7 @@ def kernel(case: Case) -> Outcome:
 
 
 LOOP_DIFFERS = {
-    "both sides are disarmed where a bar stops both": "a position remembers one disarmed side: the earlier of two exits in a bar is forgotten",
+    "both sides are disarmed where a bar stops both": "a position remembers one disarmed side only",
     "flat for good also where the last exit brings equity back: 1000 - 1078 + 980": "the loop does not remember that equity was gone",
 }
 
