@@ -102,7 +102,7 @@ def hold_levels(position: Position, target: Target, exposure: float) -> Position
 def order_quantity(desired: float, held: float, price: float, equity: float, costs: Costs, forced: bool) -> float:
     """Signed quantity to trade, 0 for none."""
     change = tidy(desired - held)
-    adjusts = desired * held > 0 and not forced
+    adjusts = desired * held > 0 and not (forced and abs(desired) < abs(held))
     return 0.0 if adjusts and too_small(abs(change) * price, equity, costs) else change
 
 
