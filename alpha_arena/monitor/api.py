@@ -74,8 +74,8 @@ def market_routes(sight: Sight) -> APIRouter:
     return routes
 
 
-def trading_routes(sight: Sight) -> APIRouter:
-    """Decisions, orders, trades, positions, balances."""
+def decision_routes(sight: Sight) -> APIRouter:
+    """Decisions and orders."""
     routes, books, known = APIRouter(prefix="/api"), sight.books, sight.boards.known
 
     @routes.get("/decisions")
@@ -111,6 +111,13 @@ def trading_routes(sight: Sight) -> APIRouter:
     def order(order_id: str) -> Response:
         events = books.order_events(order_id)
         return reply({"id": order_id, "events": events}) if events else refusal(404, f"there is no order {order_id[:80]!r}")
+
+    return routes
+
+
+def account_routes(sight: Sight) -> APIRouter:
+    """Trades, positions, balances."""
+    routes, books, known = APIRouter(prefix="/api"), sight.books, sight.boards.known
 
     @routes.get("/trades")
     def trades(
@@ -187,7 +194,7 @@ def build_api(reader: Reader) -> FastAPI:
     add_errors(app)
     app.add_middleware(ReadOnly)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
-    for routes in (market_routes(sight), trading_routes(sight), board_routes(sight)):
+    for routes in (market_routes(sight), decision_routes(sight), account_routes(sight), board_routes(sight)):
         app.include_router(routes)
 
     @app.get("/healthz")

@@ -22,19 +22,22 @@ def installed_version() -> str:
         return ""
 
 
-def chart_library() -> bytes:
+def chart_library(version: str = VERSION, digest: str = SHA256) -> bytes:
     """TradingView Lightweight Charts 5.2.1 (Apache-2.0), as pylightcharts 0.1.6 ships it.
+
+    Args:
+        version: of the package that must be installed. digest: SHA-256 that the script must have.
 
     Raises:
         ConfigError: the package is missing, or another version, or its file is not the one that was examined.
     """
     found = installed_version()
     spec = find_spec(PACKAGE)
-    if found != VERSION or spec is None or spec.origin is None:
-        raise ConfigError(f"the page needs {PACKAGE}=={VERSION}, found {found or 'none'}; install it with the pins of constraints.txt")
+    if found != version or spec is None or spec.origin is None:
+        raise ConfigError(f"the page needs {PACKAGE}=={version}, found {found or 'none'}; install it with the pins of constraints.txt")
     script = (Path(spec.origin).parent / "js" / "lightweight-charts.js").read_bytes()
-    if sha256(script).hexdigest() != SHA256:
-        raise ConfigError(f"the chart library in {PACKAGE} {found} is not the file that was examined; reinstall {PACKAGE}=={VERSION}")
+    if sha256(script).hexdigest() != digest:
+        raise ConfigError(f"the chart library in {PACKAGE} {found} is not the file that was examined; reinstall {PACKAGE}=={version}")
     return script
 
 
