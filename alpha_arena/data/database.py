@@ -172,7 +172,7 @@ class Database:
 
     @contextmanager
     def write(self, durable: bool = True) -> Iterator[Connection]:
-        """A transaction: all of it or nothing. Inside `batch` it is part of the batch.
+        """A transaction: all of it or nothing. Inside `batch` it is all or nothing of the batch.
 
         Args:
             durable: on disk when this returns; without it, it may be lost with the machine's power, never with a process.
@@ -181,7 +181,8 @@ class Database:
             StoreError: the database refused.
         """
         if self._outer:
-            yield self._outer
+            with self._outer.begin_nested():
+                yield self._outer
             return
         with self._connected(writes=True, durable=durable) as connection:
             yield connection
