@@ -16,6 +16,7 @@ const TICK_MS = 1000;
 class Page {
   constructor(root) {
     this.root = root;
+    root.page = this;
     this.symbols = new Map();
     this.failed = new Map();
   }
