@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from alpha_arena.wiring import backtest
+from importlib import import_module
+from typing import Any
 
 __all__ = ["backtest"]
 __version__ = "0.1.0"
@@ -14,7 +12,5 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Import `backtest` on first use, so that importing the package stays instant."""
     if name == "backtest":
-        from alpha_arena.wiring import backtest
-
-        return backtest
+        return import_module("alpha_arena.backtest")
     raise AttributeError(f"module 'alpha_arena' has no attribute {name!r}")

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from flows.bodies import Bench
@@ -56,18 +58,32 @@ def _named(bench: Bench, name: str) -> Callable[[], str]:
 def in_second_thread(work: Stopping) -> None:
     """Run an event loop beside the main thread, which takes signals only: Prefect would put handlers of its own in the main thread."""
     begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    listening = threading.Event()
 
     async def go() -> None:
         stop = asyncio.Event()
         begun.set_result((asyncio.get_running_loop(), stop))
+        # a signal that the work itself provokes must find its handler
+        await asyncio.to_thread(listening.wait)
         await work(stop)
 
     with ThreadPoolExecutor(1, "loop") as pool:
         ended = pool.submit(lambda: asyncio.run(go()))
         loop, stop = begun.result()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-        ended.result()
+        with signals_to(lambda: loop.is_closed() or loop.call_soon_threadsafe(stop.set)):
+            listening.set()
+            ended.result()
+
+
+@contextmanager
+def signals_to(call: Callable[[], object]) -> Iterator[None]:
+    """Have SIGTERM and SIGINT call a function; the handlers before are put back."""
+    before = {number: signal.signal(number, lambda *_: call()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ def test_the_notebook_s_three_lines_work_as_written() -> None:
     assert run.result["bars"] == 3_000  # type: ignore[attr-defined]
     assert len(run.trades) == run.result["trades"] > 0  # type: ignore[attr-defined]
     pd.testing.assert_frame_equal(frame, before)
+    exec(block("python", "alpha_arena.backtest"), names)
+    assert names["run"].result["final_equity"] == run.result["final_equity"]  # type: ignore[attr-defined]
 
 
 def test_what_readme_points_to_is_there() -> None:

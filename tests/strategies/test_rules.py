@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 from reference import reference
-from samples import NAMES, build, component, extreme_funding, parameters, real_market, telling_market
+from telling import NAMES, build, component, extreme_funding, parameters, real_market, telling_market
 
 from alpha_arena.core.market import Market
 from alpha_arena.core.types import Candles, Funding, Signals
