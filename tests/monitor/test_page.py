@@ -24,7 +24,7 @@ SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
 
 def used_keys() -> tuple[set[str], set[str]]:
     """Keys that scripts and frame name whole, and the beginnings of those that scripts put together."""
-    whole = set(re.findall(r"\bt\('([^']+)'", SOURCE)) | set(re.findall(r"[?:] '([a-z]+\.[a-z_]+)'", SOURCE))
+    whole = set(re.findall(r"\bt\('([^']+)'", SOURCE)) | set(re.findall(r"[?:(] ?'([a-z]+\.[a-z_]+)'", SOURCE))
     frame = Frame(dict.fromkeys(words(), ""))
     whole |= set(re.findall(r'data-t="([^"]+)"', frame.page()))
     whole |= set(re.findall(r'\(?"([a-z]+\.[a-z]+)"\)', (ASSETS.parent / "ui.py").read_text(encoding="utf-8")))

@@ -87,7 +87,7 @@ export class TimeLabels {
 
   write(context, x, ms, width) {
     const [words, bold] = label(ms);
-    context.font = `${bold ? '650 ' : ''}11px ${colour('font')}`;
+    context.font = `${bold ? '650 ' : ''}11px ${colour('aa-font')}`;
     const half = context.measureText(words).width / 2;
     if (x - half < 2 || x + half > width - 2) return;
     context.textAlign = 'center';
@@ -99,7 +99,7 @@ export class TimeLabels {
 /** Options that follow the theme and the language. */
 export function themed(digits) {
   return {
-    layout: { background: { color: colour('card') }, textColor: colour('dim'), fontFamily: colour('font'), fontSize: 11, attributionLogo: false },
+    layout: { background: { color: colour('card') }, textColor: colour('dim'), fontFamily: colour('aa-font'), fontSize: 11, attributionLogo: false },
     grid: { vertLines: { visible: false }, horzLines: { color: colour('line') + '88' } },
     rightPriceScale: { borderVisible: false },
     timeScale: { borderColor: colour('line'), tickMarkFormatter: () => ' ' },

@@ -4,7 +4,7 @@ import { Decisions } from './decisions.js';
 import { $, el, group, text } from './dom.js';
 import { EquityChart } from './equity.js';
 import { digitsOf, setZone, speak, t, time } from './format.js';
-import { forget, get, poll } from './net.js';
+import { Refused, forget, get, poll } from './net.js';
 import { showPositions } from './position.js';
 import { askedView, setting, state, store, visit } from './state.js';
 import { Strip, showKpi } from './strip.js';
@@ -32,7 +32,7 @@ class Page {
     this.strip = new Strip(this.panel('strip'));
     this.switches();
     await document.fonts.ready;
-    this.turn = poll(() => this.read(), () => (this.strip.status?.refresh_s ?? 5) * 1000, () => this.lost(), () => this.found());
+    this.turn = poll(() => this.read(), () => (this.strip.status?.refresh_s ?? 5) * 1000, error => this.lost(error), () => this.found());
     setInterval(() => this.strip.tick(), TICK_MS);
     addEventListener('popstate', () => this.back());
   }
@@ -170,8 +170,8 @@ class Page {
     await this.turn();
   }
 
-  lost() {
-    this.strip.lost(this.answered ?? Date.now());
+  lost(error) {
+    this.strip.lost(this.answered ?? Date.now(), error instanceof Refused ? error.message : '');
   }
 
   found() {

@@ -22,8 +22,9 @@ export class Strip {
     this.tick();
   }
 
-  /** Nobody answers since `since` (wall time). */
-  lost(since) {
+  /** Nobody answers since `since` (wall time), or only with a reason why not. */
+  lost(since, reason) {
+    this.reason = reason;
     this.base = this.now();
     if (!this.down && this.status) Object.assign(this.status.clock, { now_ms: this.base, running: false });
     this.down = since;
@@ -36,7 +37,7 @@ export class Strip {
     const s = this.status;
     const message = $('[data-role=message]', this.root);
     look(this.root, `strip card${this.down || (s && s.clock.stopped) ? ' down' : ''}`);
-    if (this.down) text(message, t('strip.down', { time: time(this.down, Date.now(), true) }));
+    if (this.down) text(message, t(this.reason ? 'strip.refused' : 'strip.down', { time: time(this.down, Date.now(), true), reason: this.reason }));
     else if (s && s.clock.stopped) text(message, t('strip.stopped', { time: time(s.clock.now_ms, s.clock.now_ms) }));
     else text(message, '');
     if (!s) return;
