@@ -30,7 +30,7 @@ UP, DOWN, ACCENT = 0x00796B, 0xB83A08, 0x3B4FD8
 
 def asked(address: str, path: str) -> dict[str, Any]:
     """The API's answer."""
-    found: dict[str, Any] = httpx.get(f"{address}{path}", trust_env=False).json()
+    found: dict[str, Any] = httpx.get(f"{address}{path}", trust_env=False, timeout=60).json()
     return found
 
 
