@@ -72,7 +72,7 @@ def visit(browser: Browser) -> Iterator[Visitor]:
         page.on("pageerror", lambda error: found.said.append(str(error)))
         page.on("request", lambda request: found.asked.append(request.url))
         page.goto(f"{address}/?__theme=light&{query}")
-        page.wait_for_selector("#aa[data-ready=yes]", timeout=30_000)
+        page.wait_for_selector("#aa[data-ready=yes]", timeout=60_000)
         return found
 
     yield go

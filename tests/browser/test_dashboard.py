@@ -91,7 +91,7 @@ def test_news_changes_numbers_only(visit: Visitor, copied: Path) -> None:
         ts = last_close(service)
         bar = Candles(np.array([ts], np.int64), *(np.array([price]) for price in (77_000.0, 77_777.7, 76_000.0, 77_123.4, 5.0)))
         service.write_candles("synthetic", BTC.symbol, "1h", bar)
-        page.wait_for_function("document.querySelector('[data-role=ohlc]').textContent.includes('77,123.4')", timeout=15_000)
+        page.wait_for_function("document.querySelector('[data-role=ohlc]').textContent.includes('77,123.4')", timeout=60_000)
         fresh = "[...document.querySelectorAll('.decision, .rows tr, .kpi, .legend .name')].filter(node => !node.kept).length"
         assert page.evaluate(fresh) == 0
         assert page.evaluate("document.querySelector('#aa').page.candles.view") == view
@@ -104,12 +104,12 @@ def test_a_stopped_engine_is_told_and_its_return_too(visit: Visitor, copied: Pat
     with serving(copied) as address:
         seen = visit(address, "trader=portfolio")
         equity = seen.text("[data-kpi=equity] .big")
-    seen.page.wait_for_function("document.querySelector('[data-panel=strip]').classList.contains('down')", timeout=15_000)
+    seen.page.wait_for_function("document.querySelector('[data-panel=strip]').classList.contains('down')", timeout=60_000)
     assert "No answer from the engine since" in seen.text("[data-role=message]")
     assert seen.text("[data-role=next]") == ""
     assert seen.text("[data-kpi=equity] .big") == equity
     with serving(copied, int(urlsplit(address).port or 0)):
-        seen.page.wait_for_function("!document.querySelector('[data-panel=strip]').classList.contains('down')", timeout=40_000)
+        seen.page.wait_for_function("!document.querySelector('[data-panel=strip]').classList.contains('down')", timeout=60_000)
         assert seen.text("[data-role=message]") == ""
 
 
