@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from alpha_arena.core.ports import Clock
 from alpha_arena.core.records import Decision
 from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms
 from alpha_arena.core.types import Account, Order, RiskState
+from alpha_arena.data.lease import Lease, LeaseLost
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
@@ -22,6 +23,7 @@ from alpha_arena.settings import Settings
 from alpha_arena.wiring.study import study
 
 BATCH = 100
+LEASE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,31 @@ def newest_close(markets: Mapping[str, Market]) -> int:
     return max(int(market.ts[-1]) + market.bar_ms for market in markets.values())
 
 
-def open_desk(settings: Settings, service: DataService, clock: Clock) -> Desk:
+@contextmanager
+def held(settings: Settings, service: DataService) -> Iterator[Lease]:
+    """The lease of a trader, so that one process at a time acts for it.
+
+    Raises:
+        LeaseLost: another living process holds it.
+    """
+    lease = Lease(service, f"trader:{settings.trader}", LEASE_S)
+    lease.acquire()
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def open_desk(settings: Settings, service: DataService, clock: Clock, lease: Lease | None = None) -> Desk:
     """Load a trader's account and find the closes it has not yet seen; a new trader's account is opened.
 
-    A new trader starts at the newest close, or `catch_up_days` before it.
+    A new trader starts at the newest close, or `catch_up_days` before it. Every write checks the lease.
     """
     now = clock.now_ms()
     bar_ms = timeframe_ms(settings.timeframe)
     markets = markets_of(settings, service, now // bar_ms * bar_ms)
     newest = newest_close(markets) - bar_ms
-    ledger = Ledger(service, settings.trader, settings.timeframe, "simulated")
+    ledger = Ledger(service, settings.trader, settings.timeframe, "simulated", lease)
     start = newest - settings.catch_up_days * UNIT_MS["d"]
     first = resume_ts(ledger, settings, max(start, min(int(market.ts[0]) for market in markets.values())))
     executor = SimulatedExecutor(
@@ -135,15 +152,15 @@ def trade_cycle(settings: Settings, clock: Clock, service: DataService | None = 
 
 
 def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:
-    """One trader's part of a cycle; another process that decided meanwhile ends it without an order.
+    """One trader's part of a cycle; another process that acts for the trader, or has decided meanwhile, ends it without an order.
 
     Bars of the past are committed many at a time, so that a month is caught up with in seconds; the newest one stands alone.
     """
-    desk = open_desk(settings, service, clock)
-    look_once(desk)
-    past = [tick for tick in desk.ticks if tick.catch_up]
     made: list[dict[str, Any]] = []
-    with suppress(AlreadyDecided):
+    with suppress(AlreadyDecided, LeaseLost), held(settings, service) as lease:
+        desk = open_desk(settings, service, clock, lease)
+        look_once(desk)
+        past = [tick for tick in desk.ticks if tick.catch_up]
         for start in range(0, len(past), BATCH):
             with service.batch():
                 made += cycles(desk, past[start : start + BATCH])
@@ -176,15 +193,23 @@ def sync(settings: Settings, clock: Clock, service: DataService | None = None) -
 
 
 def sync_one(settings: Settings, clock: Clock, service: DataService) -> dict[str, Any]:
-    """One trader's sync: how many bars were applied, and the account after them."""
-    desk = open_desk(settings, service, clock)
+    """One trader's sync: how many bars were applied, and the account after them; nothing while another process acts for the trader."""
+    try:
+        with held(settings, service) as lease:
+            return applied(open_desk(settings, service, clock, lease))
+    except LeaseLost as lost:
+        return {"trader": settings.trader, "bars": 0, "fills": 0, "note": str(lost)}
+
+
+def applied(desk: Desk) -> dict[str, Any]:
+    """Apply the closed bars that the account has not seen."""
     new = [tick for tick in desk.ticks if tick.bar_ts > desk.executor.applied_ts]
     bookings = [apply(tick, desk.executor, desk.ledger) for tick in new]
     account = desk.executor.account()
     held = {symbol: asdict(position) for symbol, position in account.positions.items() if position.quantity}
     equity = bookings[-1].equity if bookings else desk.executor.poll(desk.executor.applied_ts).equity
     return {
-        "trader": settings.trader,
+        "trader": desk.trader.id,
         "bars": len(bookings),
         "fills": sum(len(booking.fills) for booking in bookings),
         "cash": account.cash,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from math import isnan
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from alpha_arena.core.types import Candles, Funding
+from alpha_arena.data.lease import Lease
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.queries import bills, decisions, fills, round_trips
@@ -153,4 +155,21 @@ def test_old_candles_are_not_traded_on(stored: str) -> None:
     assert made[0]["exposure"] == 0
     assert made[0]["orders"] == []
     assert [refusal["rule"] for refusal in made[0]["refusals"]] == ["StaleData"]
+    service.close()
+
+
+def test_a_process_that_does_not_hold_the_lease_does_nothing(stored: str) -> None:
+    """D27: while another living process acts for the trader, neither a cycle nor a sync touches its account."""
+    service = DataService(stored)
+    settings = load("trade", ["exchange=file", f"database.url={stored}", "trader.id=leased"])
+    last = service.last_ts("file", BTC, "1h")
+    assert last is not None
+    clock = Stepped(last + HOUR)
+    other = Lease(service, "trader:leased", 600.0, pid=os.getppid())
+    other.acquire()
+    assert trade_cycle(settings, clock, service) == []
+    assert sync(settings, clock, service)["traders"][0]["bars"] == 0
+    assert decisions(service, "leased") == []
+    other.release()
+    assert len(trade_cycle(settings, clock, service)) == 1
     service.close()
