@@ -1,0 +1,1 @@
+"""The embedded exchange: OKX's v5 wire over the engine's own matching, on loopback."""
