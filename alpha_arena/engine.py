@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isnan
 
 import numpy as np
@@ -15,7 +16,7 @@ from alpha_arena.core.market import Study, View
 from alpha_arena.core.ports import Decider, Executor, RiskRule, Store
 from alpha_arena.core.records import Booking, Decision, OrderEvent, Refusal, RegimeContext
 from alpha_arena.core.sizing import Plan, cap_exposures, plan, rounded_levels
-from alpha_arena.core.types import Account, Floats, Instrument, Order, Target
+from alpha_arena.core.types import RUINED, Account, Floats, Instrument, Order, Target
 
 HISTORY = 5
 REGIME_FIELDS = ("adx", "bb_width", "atr_percentile", "efficiency", "volume_trend")
@@ -96,12 +97,14 @@ def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: St
     """
     booking = executor.poll(tick.bar_ts)
     store.book(booking)
+    if booking.equity <= 0:
+        store.halt(tick.close_ts, RUINED)
     view = look(tick, study, booking, store, trader.equity_quote)
     wanted = trader.decider.decide(view)
     targets, refusals = limit(wanted, view, trader, store)
     plans = {symbol: plan_symbol(symbol, target, view, tick, trader) for symbol, target in targets.items()}
     decisions = [remember(symbol, wanted[symbol], target, refusals[symbol], view, tick, trader) for symbol, target in targets.items()]
-    orders = [planned.order for planned in plans.values() if planned.order]
+    orders = [order for planned in plans.values() for order in planned.orders]
     store.intend(decisions, orders, {symbol: planned.position for symbol, planned in plans.items()})
     send(plans, orders, tick, executor, store)
     return Cycle(executor.account(), decisions, orders)
@@ -156,7 +159,7 @@ def plan_symbol(symbol: str, target: Target, view: View, tick: Tick, trader: Tra
     position = view.account.position(symbol)
     market = view.study.markets[symbol]
     since = tick.rows[symbol] - bisect_left(market.ts, position.disarmed_ts) if position.disarmed else 0
-    name = order_id(trader.id, symbol, trader.timeframe, tick.bar_ts, "entry")
+    name = partial(order_id, trader.id, symbol, trader.timeframe, tick.bar_ts)
     return plan(target, position, view.sizing_equity, view.prices[symbol], trader.instruments[symbol], trader.costs, since, name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import nan
 
-from alpha_arena.core.types import Account, Fill, Payment, Position
+from alpha_arena.core.types import BOTH_SIDES, Account, Fill, Payment, Position
 
 QUANTITY_DIGITS = 10
 
@@ -50,6 +50,12 @@ def book(account: Account, fill: Fill) -> Account:
 def pay(account: Account, payment: Payment) -> Account:
     """The account after a funding payment."""
     return Account(account.cash + payment.amount, account.positions)
+
+
+def disarmed(position: Position, side: int, ts: int) -> Position:
+    """The position after a protective exit of `side` in the bar that opened at `ts` (specs: simulation, "At the close of bar t", 1)."""
+    both = position.disarmed == -side and position.disarmed_ts == ts
+    return replace(position, disarmed=BOTH_SIDES if both else side, disarmed_ts=ts)
 
 
 def margin(position: Position, leverage: float) -> float:

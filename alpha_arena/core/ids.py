@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+LEGS = ("exit", "entry")
+
 
 def derived_id(*parts: object) -> str:
     """32 letters and digits from the SHA-256 of the parts; fits an exchange's client order id."""
@@ -11,5 +13,5 @@ def derived_id(*parts: object) -> str:
 
 
 def order_id(trader: str, symbol: str, timeframe: str, bar_ts: int, leg: str) -> str:
-    """Client order id of a decision's order. It holds no attempt number: a repeated attempt is the same order."""
+    """Client order id of a decision's order, `leg` one of LEGS. It holds no attempt number: a repeated attempt is the same order."""
     return derived_id(trader, symbol, timeframe, bar_ts, leg)

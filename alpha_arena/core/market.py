@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from alpha_arena.core.timeframes import aggregate, timeframe_ms
-from alpha_arena.core.types import Account, Candles, Floats, Funding, Ints, Regimes, RiskState, Signals, frozen_array
+from alpha_arena.core.types import RUINED, Account, Candles, Floats, Funding, Ints, Regimes, RiskState, Signals, frozen_array
 
 ROWS = ("ts", "open", "high", "low", "close", "volume", "funding")
 
@@ -132,8 +132,10 @@ class View:
 
     @property
     def sizing_equity(self) -> float:
-        """Equity that exposures are fractions of, quote currency: not positive once the account's own is not."""
+        """Equity that exposures are fractions of, quote currency: not positive once the account's own is not, and 0 after it was gone."""
         own = self.equity
+        if self.risk.halted == RUINED:
+            return min(own, 0.0)
         return own if self.fixed_equity is None or own <= 0 else self.fixed_equity
 
     def market(self, symbol: str) -> Market:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, copysign, floor, isnan
 
-from alpha_arena.core.accounting import tidy
+from alpha_arena.core.accounting import closing, tidy
 from alpha_arena.core.costs import Costs
-from alpha_arena.core.types import Instrument, Order, Position, Target
+from alpha_arena.core.types import BOTH_SIDES, Instrument, Order, Position, Target
 
 LEVERAGE_USED = 0.98
 LOT_TOLERANCE = 1e-9
@@ -19,11 +19,12 @@ class Plan:
     """What to do for a symbol after a close.
 
     Attributes:
-        order: market order for the next open, None for none.
+        orders: market orders for the next open: first what closes (reduce-only), then what opens. None does both, so that an exit in
+            between cannot turn a close into a position.
         position: the held position with new levels and arming.
     """
 
-    order: Order | None
+    orders: tuple[Order, ...]
     position: Position
 
 
@@ -66,9 +67,10 @@ def rearm(position: Position, exposure: float, bars_since_exit: int, rearm_bars:
     """
     if not position.disarmed:
         return position, exposure
-    if bars_since_exit >= rearm_bars or exposure * position.disarmed <= 0:
-        return replace(position, disarmed=0, disarmed_ts=0), exposure
-    return position, 0.0
+    side = int(exposure > 0) - int(exposure < 0)
+    if side and bars_since_exit < rearm_bars and position.disarmed in (side, BOTH_SIDES):
+        return replace(position, disarmed=side), 0.0
+    return replace(position, disarmed=0, disarmed_ts=0), exposure
 
 
 def desired_quantity(exposure: float, equity: float, price: float, lot: float, min_notional: float) -> float:
@@ -106,6 +108,14 @@ def order_quantity(desired: float, held: float, price: float, equity: float, cos
     return 0.0 if adjusts and too_small(abs(change) * price, equity, costs) else change
 
 
+def legs(change: float, position: Position, target: Target, symbol: str, name: Callable[[str], str]) -> tuple[Order, ...]:
+    """The orders for a signed change: the part that closes, then the part that opens, with the levels of the target."""
+    closed = closing(position, change)
+    opened = tidy(change - closed)
+    out = (Order(name("exit"), symbol, closed, reduce_only=True),) if closed else ()
+    return (*out, Order(name("entry"), symbol, opened, stop=target.stop, take=target.take)) if opened else out
+
+
 def plan(
     target: Target,
     position: Position,
@@ -114,18 +124,17 @@ def plan(
     instrument: Instrument,
     costs: Costs,
     bars_since_exit: int,
-    order_id: str,
+    name: Callable[[str], str],
 ) -> Plan:
-    """The order that brings a position to its target, and the levels it is held with meanwhile.
+    """The orders that bring a position to its target, and the levels it is held with meanwhile.
 
     Args:
         target: after decider and risk rules, its exposure capped by cap_exposures.
         equity, price: at the close, quote currency.
         bars_since_exit: rows since the last protective exit of the position.
-        order_id: client order id should there be an order.
+        name: client order id of a leg, "exit" or "entry".
     """
     position, exposure = rearm(position, target.exposure, bars_since_exit, costs.rearm_bars)
     desired = desired_quantity(exposure, equity, price, instrument.lot, costs.min_notional)
     change = order_quantity(desired, position.quantity, price, equity, costs, target.forced)
-    order = Order(order_id, instrument.symbol, change, stop=target.stop, take=target.take, reduce_only=not desired) if change else None
-    return Plan(order, hold_levels(position, target, exposure))
+    return Plan(legs(change, position, target, instrument.symbol, name), hold_levels(position, target, exposure))

@@ -175,7 +175,7 @@ class Position:
         quantity: signed, base currency, whole lots.
         entry: average entry price, NaN while flat.
         stop, take: held levels, NaN for none.
-        disarmed: sign of the side that a protective exit has closed to new targets, 0 for none.
+        disarmed: sign of the side that a protective exit has closed to new targets, BOTH_SIDES where one bar closed both, 0 for none.
         disarmed_ts: ts of the bar of that exit.
     """
 
@@ -193,6 +193,7 @@ class Position:
 
 
 FLAT = Position()
+BOTH_SIDES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +267,16 @@ class Payment:
     assumed: bool = False
 
 
+RUINED = "the account's equity was gone at a close"
+
+
 @dataclass(frozen=True, slots=True)
 class RiskState:
     """What risk rules remember of the account's past.
 
     Attributes:
         peak_equity: highest equity at any close, quote currency.
-        halted: reason of a latched halt, "" for none.
+        halted: reason of a latched halt, "" for none; RUINED once equity was gone at a close.
         orders_today: orders since 00:00 UTC of the decision's day.
         last_stop_ts: ts of the last stop or liquidation by symbol.
     """
@@ -284,8 +288,10 @@ class RiskState:
 
 
 __all__ = [
+    "BOTH_SIDES",
     "FLAT",
     "REGIMES",
+    "RUINED",
     "UNKNOWN_REGIME",
     "Account",
     "Candles",

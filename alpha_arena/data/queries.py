@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Select, Table, func, select
 
 from alpha_arena.core.errors import UnknownName
-from alpha_arena.core.ids import order_id
+from alpha_arena.core.ids import LEGS, order_id
 from alpha_arena.core.records import OPEN_STATES
 from alpha_arena.core.trades import OpenTrade, Trade
 from alpha_arena.core.trades import round_trips as paired
@@ -110,8 +110,9 @@ def decision(service: DataService, decision_id: int) -> Row | None:
     if not found:
         return None
     made = found[0]
-    name = order_id(made["trader"], made["symbol"], made["timeframe"], made["bar_ts"], "entry")
-    return {**made, "orders": rows(service, matching(tables.orders, client_order_id=name))}
+    names = [order_id(made["trader"], made["symbol"], made["timeframe"], made["bar_ts"], leg) for leg in LEGS]
+    sent = [rows(service, matching(tables.orders, client_order_id=name)) for name in names]
+    return {**made, "orders": [row for found in sent for row in found]}
 
 
 def orders(

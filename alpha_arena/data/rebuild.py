@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from alpha_arena.core.accounting import book, pay
+from alpha_arena.core.accounting import book, disarmed, pay
 from alpha_arena.core.types import Account, Fill, Order
 from alpha_arena.data import tables
 from alpha_arena.data.records import fill_of, number, order_of, payment_of
@@ -33,7 +33,7 @@ def fill(account: Account, made: Fill, order: Order | None) -> Account:
     booked = book(account, made)
     after = booked.position(made.symbol)
     if made.reason != "signal":
-        after = replace(after, disarmed=before.side, disarmed_ts=made.ts)
+        after = disarmed(after, before.side, made.ts)
     elif order and after.side not in (0, before.side):
         after = replace(after, stop=order.stop, take=order.take)
     return booked.put(made.symbol, after)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 from typing import NamedTuple
 
-from alpha_arena.core.accounting import book, closing, liquidation_price, margin, margins, pay, tidy
+from alpha_arena.core.accounting import book, closing, disarmed, liquidation_price, margin, margins, pay
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.ids import derived_id
 from alpha_arena.core.records import OrderEvent
@@ -99,11 +99,11 @@ class MatchingEngine:
         self.instruments = instruments
         self.costs = costs
         self.leverage = leverage
-        self.pending: dict[str, Order] = {}
+        self.pending: dict[str, dict[str, Order]] = {}
 
     def submit(self, order: Order) -> OrderEvent:
-        """Accept a market order for the next bar's open; the same id again changes nothing."""
-        self.pending[order.symbol] = order
+        """Accept a market order for the next bar's open, after those that are waiting; the same id again changes nothing."""
+        self.pending.setdefault(order.symbol, {})[order.id] = order
         return OrderEvent(order.id, 0, "WORKING", "accepted, fills at the next open")
 
     def advance(self, symbol: str, bar: Bar, carried: Sequence[Settlement], inside: Sequence[Settlement]) -> Happened:
@@ -113,11 +113,11 @@ class MatchingEngine:
             carried: settlements after the last bar's span and up to this open. inside: those within this bar.
         """
         out = Happened.nothing()
-        order = self.pending.pop(symbol, None)
+        orders: Sequence[Order] = list(self.pending.pop(symbol, {}).values())
         if self.account.position(symbol).quantity:
             self._settle(symbol, bar.open, carried, out)
-            order = self._gap(symbol, bar, order, out)
-        if order:
+            orders = self._gap(symbol, bar, orders, out)
+        for order in orders:
             self._fill(order, bar, out)
         if self.account.position(symbol).quantity:
             self._protect(symbol, bar, out)
@@ -131,20 +131,17 @@ class MatchingEngine:
             self.account = pay(self.account, payment)
             out.payments.append(payment)
 
-    def _gap(self, symbol: str, bar: Bar, order: Order | None, out: Happened) -> Order | None:
-        """Exit at an open beyond a level; of the order only what opens the other side remains."""
-        position = self.account.position(symbol)
-        leaving = self._exit_at_open(position, bar.open)
+    def _gap(self, symbol: str, bar: Bar, orders: Sequence[Order], out: Happened) -> Sequence[Order]:
+        """Exit at an open beyond a level; of the orders only what opens the other side remains."""
+        side = self.account.position(symbol).side
+        leaving = self._exit_at_open(self.account.position(symbol), bar.open)
         if not leaving:
-            return order
+            return orders
         self._exit(symbol, bar.ts, leaving, out)
-        if not order:
-            return None
-        rest = tidy(position.quantity + order.quantity)
-        if rest * position.side < 0:
-            return replace(order, quantity=rest)
-        out.events.append(OrderEvent(order.id, bar.ts, "LAPSED", f"the position was closed by its {leaving.reason} first"))
-        return None
+        kept = [order for order in orders if not order.reduce_only and order.quantity * side < 0]
+        why = f"the position was closed by its {leaving.reason} first"
+        out.events += [OrderEvent(order.id, bar.ts, "LAPSED", why) for order in orders if order not in kept]
+        return kept
 
     def _exit_at_open(self, position: Position, price: float) -> Exit | None:
         if not isnan(position.stop) and not losing_side(position, position.stop, price):
@@ -184,33 +181,30 @@ class MatchingEngine:
 
     def _exit(self, symbol: str, ts: int, leaving: Exit, out: Happened) -> None:
         position = self.account.position(symbol)
-        name = derived_id(self.owner, symbol, ts, leaving.reason)
+        # both sides may be stopped in one bar
+        name = derived_id(self.owner, symbol, ts, leaving.reason, position.side)
         order = Order(name, symbol, -position.quantity, leaving.reason, leaving.price, reduce_only=True)
         fee = abs(position.quantity) * leaving.price * leaving.fee_rate
         self._book(Fill(f"{name}-1", name, ts, symbol, order.quantity, leaving.price, fee, leaving.reason), out)
-        flat = replace(self.account.position(symbol), disarmed=position.side, disarmed_ts=ts)
-        self.account = self.account.put(symbol, flat)
+        self.account = self.account.put(symbol, disarmed(self.account.position(symbol), position.side, ts))
         out.exits.append(order)
         out.events.append(OrderEvent(name, ts, "FILLED", f"{leaving.reason} reached"))
 
     def _fill(self, order: Order, bar: Bar, out: Happened) -> None:
-        """Fill a market order at the open: its closing part, then as much of its opening part as free margin allows."""
-        side = 1 if order.quantity > 0 else -1
-        price = bar.open * (1 + self.costs.slippage * side)
-        closed = closing(self.account.position(order.symbol), order.quantity)
-        if closed:
-            self._trade(order, "c", bar.ts, closed, price, out)
-        opened = 0.0 if order.reduce_only else self._opening(order, bar.open, price, tidy(order.quantity - closed))
-        if opened:
-            fresh = not self.account.position(order.symbol).quantity
-            self._trade(order, "o", bar.ts, opened, price, out)
-            if fresh:
-                self._attach(order)
-        out.events.append(self._outcome(order, bar.ts, tidy(closed + opened)))
+        """Fill a market order at the open: a reduce-only one as far as there is a position, another as far as free margin allows."""
+        held = self.account.position(order.symbol)
+        price = bar.open * (1 + self.costs.slippage * (1 if order.quantity > 0 else -1))
+        filled = closing(held, order.quantity) if order.reduce_only else self._opening(order, bar.open, price)
+        if filled:
+            self._trade(order, bar.ts, filled, price, out)
+        if filled and not held.quantity:
+            self._attach(order)
+        out.events.append(self._outcome(order, bar.ts, filled))
 
-    def _opening(self, order: Order, open_price: float, price: float, wanted: float) -> float:
+    def _opening(self, order: Order, open_price: float, price: float) -> float:
         """Signed quantity that may be opened, whole lots."""
-        if not wanted or not self._levels_valid(order, wanted, open_price):
+        wanted = order.quantity
+        if not self._levels_valid(order, wanted, open_price):
             return 0.0
         free = self.account.cash - margins(self.account, self.leverage)
         affordable = floor_lots(max(free, 0.0) / (price * (1 / self.leverage + self.costs.taker_fee)), self.instruments[order.symbol].lot)
@@ -227,9 +221,9 @@ class MatchingEngine:
         held = replace(self.account.position(order.symbol), stop=order.stop, take=order.take)
         self.account = self.account.put(order.symbol, held)
 
-    def _trade(self, order: Order, part: str, ts: int, quantity: float, price: float, out: Happened) -> None:
+    def _trade(self, order: Order, ts: int, quantity: float, price: float, out: Happened) -> None:
         fee = abs(quantity) * price * self.costs.taker_fee
-        self._book(Fill(f"{order.id}-{part}", order.id, ts, order.symbol, quantity, price, fee), out)
+        self._book(Fill(f"{order.id}-1", order.id, ts, order.symbol, quantity, price, fee), out)
 
     def _book(self, fill: Fill, out: Happened) -> None:
         self.account = book(self.account, fill)

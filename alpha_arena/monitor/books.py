@@ -106,7 +106,7 @@ class Books:
 
     def _trades(self, trader: str) -> list[Row]:
         orders = queries.orders(self.reader.service, trader, MOST)
-        levels = {(row["symbol"], row["created_ts"]): row for row in orders if row["kind"] == "market"}
+        levels = {(row["symbol"], row["created_ts"]): row for row in orders if row["kind"] == "market" and not row["reduce_only"]}
         closed = [_trade(trader, row, levels) for row in reversed(queries.round_trips(self.reader.service, trader))]
         return closed + [self._open(trader, symbol, position) for symbol, position in self._held(trader)]
 

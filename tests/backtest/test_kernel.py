@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 from candle_tables import CASES
-from conftest import run_kernel
+from engines import run_kernel
 from histories import COSTS, INSTRUMENT, History, histories, history
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from candle_tables import CASES, FLAT, HOUR, T0, Case
-from conftest import run_kernel
+from engines import run_kernel
 from histories import COSTS, INSTRUMENT, History, histories, history
 from hypothesis import given, settings
 

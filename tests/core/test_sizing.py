@@ -21,7 +21,7 @@ FLAT = Position()
 
 def planned(target: Target, position: Position = FLAT, equity: float = 10_000, price: float = 100.0, since: int = 0):
     """A plan at price 100 with equity 10,000."""
-    return plan(target, position, equity, price, BTC, COSTS, since, "id")
+    return plan(target, position, equity, price, BTC, COSTS, since, str)
 
 
 def test_a_quotient_just_below_a_whole_lot_counts_as_that_lot() -> None:
@@ -40,37 +40,34 @@ def test_rounding_down_never_rounds_up(quantity: float, lot: float) -> None:
 
 def test_a_target_becomes_an_order_with_its_levels() -> None:
     """60 % of 10,000 at 100 is 60 units."""
-    made = planned(Target(0.6, 95, 110))
-    assert made.order is not None
-    assert (made.order.quantity, made.order.stop, made.order.take) == (60.0, 95, 110)
+    (order,) = planned(Target(0.6, 95, 110)).orders
+    assert (order.quantity, order.stop, order.take, order.reduce_only) == (60.0, 95, 110, False)
 
 
 def test_nothing_is_sent_below_the_smallest_notional_or_without_equity() -> None:
     """A position worth 9 quote is no position; a ruined account stays flat."""
-    assert planned(Target(0.0009)).order is None
+    assert planned(Target(0.0009)).orders == ()
     assert desired_quantity(0.5, -1.0, 100, 0.0001, 10) == 0
 
 
-@pytest.mark.parametrize(("held", "sent"), [(59.5, None), (58.9, 1.1), (60.9, None), (61.0, -1.0)])
-def test_a_held_position_is_adjusted_only_beyond_the_threshold(held: float, sent: float | None) -> None:
+@pytest.mark.parametrize(("held", "sent"), [(59.5, []), (58.9, [1.1]), (60.9, []), (61.0, [-1.0])])
+def test_a_held_position_is_adjusted_only_beyond_the_threshold(held: float, sent: list[float]) -> None:
     """The threshold is the largest of 10 quote, 10 quote and 1 % of equity: 100 quote, one unit."""
-    order = planned(Target(0.6), Position(held, 100)).order
-    assert (order.quantity if order else None) == sent
+    assert [order.quantity for order in planned(Target(0.6), Position(held, 100)).orders] == sent
 
 
 def test_a_demanded_reduction_ignores_the_threshold() -> None:
     """A risk rule's word counts for every lot."""
-    order = planned(Target(0.6, forced=True), Position(60.5, 100)).order
-    assert order is not None
-    assert order.quantity == -0.5
+    (order,) = planned(Target(0.6, forced=True), Position(60.5, 100)).orders
+    assert (order.quantity, order.reduce_only) == (-0.5, True)
 
 
-def test_a_change_of_sign_is_one_order_and_a_close_is_reduce_only() -> None:
-    """From long 10 to short 60 is -70; to flat is -10, which may only close."""
-    flip, close = planned(Target(-0.6), Position(10, 100)).order, planned(Target(0.0), Position(10, 100)).order
-    assert flip is not None
-    assert close is not None
-    assert (flip.quantity, flip.reduce_only, close.quantity, close.reduce_only) == (-70, False, -10, True)
+def test_a_change_of_sign_closes_with_one_order_and_opens_with_another() -> None:
+    """From long 10 to short 60: -10, which may only close, then -60 with a name of its own; to flat: -10."""
+    flip = [(order.id, order.quantity, order.reduce_only) for order in planned(Target(-0.6), Position(10, 100)).orders]
+    close = [(order.id, order.quantity, order.reduce_only) for order in planned(Target(0.0), Position(10, 100)).orders]
+    assert flip == [("exit", -10, True), ("entry", -60, False)]
+    assert close == [("exit", -10, True)]
 
 
 @pytest.mark.parametrize(("held", "offered", "result"), [(90, 95, 95), (90, 85, 90), (nan, 85, 85), (90, nan, 90)])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alpha_arena.core.accounting import margins
 from alpha_arena.core.costs import Costs
-from alpha_arena.core.types import Account, Instrument, Order, Position
+from alpha_arena.core.types import BOTH_SIDES, Account, Instrument, Order, Position
 from alpha_arena.exchange.matching import Bar, MatchingEngine, Settlement
 
 COSTS = Costs(0.0005, 0.0002, 0.0, 0.0, 10, 10, 0.01, 0.004, 24)
@@ -91,7 +91,8 @@ def test_an_order_after_a_gap_exit_keeps_only_what_opens_the_other_side() -> Non
     out = e.advance("X", Bar(0, 90, 91, 89, 90), (), ())
     assert [event.state for event in out.events] == ["FILLED", "LAPSED"]
     e = engine(Position(1, 100, 95))
-    e.submit(Order("flip", "X", -3.0, stop=99))
+    e.submit(Order("exit", "X", -1.0, reduce_only=True))
+    e.submit(Order("entry", "X", -2.0, stop=99))
     e.advance("X", Bar(0, 90, 91, 89, 90), (), ())
     assert (e.account.position("X").quantity, e.account.position("X").stop) == (-2, 99)
 
@@ -143,3 +144,14 @@ def test_a_free_margin_too_small_for_all_opens_part() -> None:
 def test_levels_that_are_not_given_are_not_hit() -> None:
     """NaN compares with nothing."""
     assert engine(Position(1, 100, nan, nan), leverage=1).advance("X", Bar(0, 100, 1e9, 1e-9, 100), (), ()).fills == []
+
+
+def test_two_stops_in_one_bar_are_two_exits_with_names_of_their_own() -> None:
+    """A long is stopped at the open, the short that its flip opened inside the bar: both are booked, both sides are disarmed."""
+    e = engine(Position(1, 100, 95))
+    e.submit(Order("exit", "X", -1.0, reduce_only=True))
+    e.submit(Order("entry", "X", -2.0, stop=99))
+    out = e.advance("X", Bar(7, 90, 100, 89, 90), (), ())
+    assert [(fill.quantity, fill.price, fill.reason) for fill in out.fills] == [(-1, 90, "stop"), (-2, 90, "signal"), (2, 99, "stop")]
+    assert len({fill.trade_id for fill in out.fills}) == 3
+    assert (e.account.position("X").disarmed, e.account.position("X").disarmed_ts) == (BOTH_SIDES, 7)
