@@ -17,7 +17,8 @@ test: .venv/test.ok check
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 $(PLAIN) -m "not slow" --cov --cov-report=
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 
-test-all: test
+# the suites that take longer
+test-all: .venv/test.ok
 	$(BIN)/python -m pytest -q -m slow
 
 check: .venv/test.ok

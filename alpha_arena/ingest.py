@@ -41,6 +41,13 @@ class Warehouse(Protocol):
     def get_latest_funding(self, symbol: str, exchange: str | None = None) -> dict[str, Any] | None: ...
 
 
+class Register(Protocol):
+    """The part of DataService that remembers imports."""
+
+    def record_ingest(self, started_ms: int, report: Mapping[str, Any]) -> None: ...
+    def record_gaps(self, symbol: str | None = None, timeframe: str | None = None, exchange: str | None = None) -> list[dict[str, Any]]: ...
+
+
 class MarketSource(CandleSource, Protocol):
     """A source that says what it has; "funding" stands beside the timeframes."""
 
@@ -215,6 +222,15 @@ def backfill(
     if not any(report.rows for report in reports):
         raise NoData(f"{source.name} has nothing from {utc(start_ms)} to {utc(end_ms)}{_history(source, plan)}; give another start or end")
     return reports
+
+
+def remember(service: Register, reports: Sequence[Report], started_ms: int) -> None:
+    """Record what an import did, and the gaps of the series that it touched."""
+    for report in reports:
+        service.record_ingest(started_ms, report.as_dict())
+    touched = {(report.exchange, report.symbol, report.timeframe) for report in reports if report.inserted or report.changed}
+    for exchange, symbol, timeframe in sorted(touched):
+        service.record_gaps(symbol, timeframe, exchange)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from alpha_arena.commands.ingest import progress_of, show, summary
-from alpha_arena.commands.shared import chosen, clock_of, database, remember, since_ms, wanted
+from alpha_arena.commands.shared import chosen, clock_of, database, since_ms, wanted
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.settings import Settings
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run(settings: Settings) -> dict[str, Any]:
     """Import start <= ts < end; from since_days ago where no start is given, up to now where no end is."""
-    from alpha_arena.ingest import backfill
+    from alpha_arena.ingest import backfill, remember
 
     exchange = chosen(settings)
     began = perf_counter()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from alpha_arena.commands.output import print_text
-from alpha_arena.commands.shared import clock_of, database, given, remember
+from alpha_arena.commands.shared import clock_of, database, given
 from alpha_arena.core.errors import ConfigError, DataError, NoData
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.settings import DataAction, ExchangeChoice, Settings, load
@@ -87,7 +87,7 @@ def _repaired(settings: Settings, service: DataService, series: Series) -> Itera
 
 
 def _fetched(exchange: ExchangeChoice, service: DataService, series: Series, hole: dict[str, Any]) -> int:
-    from alpha_arena.ingest import backfill
+    from alpha_arena.ingest import backfill, remember
 
     clock = clock_of(service)
     started_ms = clock.now_ms()

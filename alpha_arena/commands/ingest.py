@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from alpha_arena.commands.output import print_rows
-from alpha_arena.commands.shared import chosen, clock_of, database, remember, since_ms, wanted
+from alpha_arena.commands.shared import chosen, clock_of, database, since_ms, wanted
 from alpha_arena.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ COLUMNS = ("exchange", "symbol", "timeframe", "made_of", "rows", "inserted", "ch
 
 def run(settings: Settings) -> dict[str, Any]:
     """Import after the last stored bar, or from since_days ago."""
-    from alpha_arena.ingest import ingest
+    from alpha_arena.ingest import ingest, remember
 
     exchange = chosen(settings)
     began = perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from alpha_arena.core.timeframes import UNIT_MS
 if TYPE_CHECKING:
     from alpha_arena.core.ports import Clock
     from alpha_arena.data.service import DataService
-    from alpha_arena.ingest import Report
     from alpha_arena.settings import ExchangeChoice, Settings
 
 SINCE_DAYS = 90
@@ -99,12 +98,3 @@ def since_ms(settings: Settings, exchange: ExchangeChoice, now_ms: int) -> int:
     """Where a first import starts: since_days before now, else the source's own history_days, else 90 days."""
     days = settings.since_days or int(exchange.params.get("history_days") or SINCE_DAYS)
     return now_ms - days * UNIT_MS["d"]
-
-
-def remember(service: DataService, reports: Sequence[Report], started_ms: int) -> None:
-    """Record what an import did, and the gaps of the series that it touched."""
-    for report in reports:
-        service.record_ingest(started_ms, report.as_dict())
-    touched = {(report.exchange, report.symbol, report.timeframe) for report in reports if report.inserted or report.changed}
-    for exchange, symbol, timeframe in sorted(touched):
-        service.record_gaps(symbol, timeframe, exchange)
