@@ -22,7 +22,7 @@ from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.notes import record_alert
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import Settings, load
-from flows.market import folder_of
+from alpha_arena.settings.gates import refuse_stored
 from flows.timekeeper import timetable_of
 from flows.timetable import Timetable
 from flows.work import Job
@@ -126,7 +126,7 @@ class Bench:
     @property
     def folder(self) -> Path:
         """Where the runner keeps what it must remember."""
-        return folder_of(self.settings)
+        return self.settings.data_folder
 
     @property
     def clock(self) -> Clock:
@@ -167,8 +167,15 @@ class Bench:
         return self.bodies.backtest(overrides)
 
     def settings_for(self, overrides: list[str]) -> Settings:
-        """Those at hand, or what other overrides ask for; the database stays ours."""
-        return self.settings if overrides == self.overrides else load(self.command, overrides)
+        """Those at hand, or what other overrides ask for; the database stays ours, and so does a confirmation of live trading.
+
+        Raises:
+            SafetyError: the overrides would confirm it themselves.
+        """
+        if overrides == list(self.settings.stored_overrides):
+            return self.settings
+        refuse_stored(overrides)
+        return load(self.command, overrides)
 
     def undecided(self, close_ms: int) -> bool:
         """Whether a trader has not decided the bar that closed then."""
@@ -200,7 +207,12 @@ def said(row: dict[str, Any]) -> str:
 
 
 def once(command: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Do the job that is called as the command, in this process, and close what it opened."""
+    """Do the job that is called as the command, in this process, and close what it opened.
+
+    Raises:
+        SafetyError: the overrides, which a scheduler has stored, confirm live trading.
+    """
+    refuse_stored(overrides)
     with Bench.of(command, overrides) as bench:
         job: Any = getattr(bench, command)
         return list(job(list(overrides)))

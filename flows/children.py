@@ -131,7 +131,7 @@ def hung(pulse: Pulse, wall: Callable[[], float] = time.time) -> Callable[[int],
 def for_page(overrides: tuple[str, ...]) -> tuple[str, ...]:
     """Overrides of `serve` that make it see what `up` runs with these."""
     keys = {text.lstrip("+").partition("=")[0] for text in overrides}
-    exchange = () if "exchange" in keys else ("exchange=synthetic",)
+    exchange = () if "exchange" in keys or "executor=okx" in overrides else ("exchange=synthetic",)
     arena = () if {key.partition(".")[0] for key in keys} & ONE_TRADER else ("arena=default",)
     return (*exchange, *arena, *(text for text in overrides if text.lstrip("+").partition("=")[0] not in INGEST_ONLY))
 

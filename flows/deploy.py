@@ -7,40 +7,28 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 
-from alpha_arena.core.errors import ConfigError, SafetyError, SourceError
+from alpha_arena.core.errors import ConfigError, SourceError
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.settings import Settings
+from alpha_arena.settings.gates import refuse_secrets
 
 POOL = "alpha-arena"
-CONFIRMATION = "confirm_live"
 
 
 def main(settings: Settings) -> int:
     """Register ingest, trade and sync each bar, and backtest on request; 0 when the server has them.
 
     Raises:
-        SafetyError: a confirmation to trade real money is among the overrides: it must be given by hand at each start.
-        ConfigError: PREFECT_API_URL is not set.
+        ConfigError: PREFECT_API_URL is not set, or an override holds a password or key.
         SourceError: the server does not answer.
     """
-    refuse_confirmation(settings.overrides)
+    refuse_secrets(settings.overrides)
     url = os.environ.get("PREFECT_API_URL")
     if not url:
         raise ConfigError("PREFECT_API_URL is not set; give the API of the Prefect server to deploy to, such as http://127.0.0.1:4200/api")
     names = asyncio.run(_register(settings, url))
     sys.stdout.write("".join(f"{name}\n" for name in names))
     return 0
-
-
-def refuse_confirmation(overrides: tuple[str, ...]) -> None:
-    """A stored deployment would confirm for ever.
-
-    Raises:
-        SafetyError: `confirm_live` is among the overrides.
-    """
-    for text in overrides:
-        if text.lstrip("+~").partition("=")[0].rsplit(".", 1)[-1] == CONFIRMATION:
-            raise SafetyError(f"{text} cannot be stored in a deployment: confirm live trading by hand when you start it")
 
 
 def offsets_of(settings: Settings) -> dict[str, float | None]:

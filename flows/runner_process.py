@@ -43,8 +43,9 @@ async def _run(bench: Bench, work: Work, stop: asyncio.Event) -> None:
 
     work.beat()
     flows = {job.name: flow_of(job.name, _asks(work, job.name), _named(bench, job.name)) for job in work.jobs.values()}
-    async with PrefectServer(flows, bench.overrides) as server:
-        await Runner(work, server, bench.overrides, bench.undecided).run(stop)
+    stored = list(bench.settings.stored_overrides)
+    async with PrefectServer(flows, stored) as server:
+        await Runner(work, server, stored, bench.undecided).run(stop)
 
 
 def _asks(work: Work, name: str) -> Callable[[list[str]], Any]:

@@ -14,9 +14,10 @@ from alpha_arena.core.errors import AlphaArenaError
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import Settings
+from alpha_arena.settings.gates import refuse_secrets
 from flows.children import Plan, children_of, free_port
 from flows.lock import only_one
-from flows.market import folder_of, pace_of
+from flows.market import pace_of
 from flows.supervisor import Child, Supervisor
 from flows.timekeeper import BEAT_MS, Timekeeper
 from flows.timetable import check_pace
@@ -35,10 +36,11 @@ def main(settings: Settings) -> int:
     The first line on stdout is the page's address, once it answers.
 
     Raises:
-        ConfigError: another `up` runs here, a port is taken, or bars would close faster than every 30 s.
+        ConfigError: another `up` runs here, a port is taken, bars would close faster than every 30 s, or an override holds a secret.
         StoreError: the database cannot be migrated or written.
     """
-    folder = folder_of(settings)
+    refuse_secrets(settings.overrides)
+    folder = settings.data_folder
     pace = pace_of(settings)
     check_pace(settings.timeframe, timeframe_ms(settings.timeframe), pace.speed)
     with only_one(folder / "up.lock"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -14,9 +15,11 @@ from alpha_arena.core.costs import Costs
 from alpha_arena.core.errors import ConfigError, UnknownName
 from alpha_arena.core.ports import RegimeModel, RiskRule, Strategy
 from alpha_arena.core.types import Instrument
+from alpha_arena.exchange.accounts import FILE_NAME
 from alpha_arena.settings.components import Builder, refuse_bad_values
 from alpha_arena.settings.compose import Composed, Plain, option, options
 from alpha_arena.settings.environment import masked
+from alpha_arena.settings.gates import Asked, Environment, gate, switch
 from alpha_arena.settings.model import (
     Action,
     Arena,
@@ -29,20 +32,26 @@ from alpha_arena.settings.model import (
     Loop,
     Monitor,
     NamedDecider,
+    OkxChoice,
     Schedule,
     Settings,
+    SimulatedChoice,
     TraderChoice,
     Values,
+    folder_beside,
 )
 from alpha_arena.settings.parameters import fields_of
 from alpha_arena.settings.window import checked_timeframe, checked_window
 
 ACTIONS: Mapping[str, type[Action]] = {"data": DataAction, "db": DatabaseAction, "loop": Loop}
 SOURCES = {
+    "embedded": "alpha_arena.exchange.embedded_source.EmbeddedSource",
     "file": "alpha_arena.exchange.file.FileSource",
     "okx": "alpha_arena.exchange.okx.OkxSource",
     "synthetic": "alpha_arena.exchange.generated.GeneratedSource",
 }
+EXECUTORS: Mapping[str, type[ExecutorChoice]] = {"simulated": SimulatedChoice, "okx": OkxChoice}
+LEDGER_NAME = "embedded.db"
 # what shapes a trader's decisions
 TRADED = ("symbols", "timeframe", "strategies", "decision", "regime", "risk", "costs", "executor")
 HASHED = (*TRADED, "trader", "initial_capital", "equity", "window")
@@ -161,11 +170,39 @@ class Parts:
         kind = node["kind"]
         if kind not in SOURCES:
             raise UnknownName("exchange.kind", str(kind), SOURCES)
-        found = self.build.component(
-            {"_target_": SOURCES[kind], **{k: v for k, v in node.items() if k != "kind"}}, "exchange", clock=Never()
-        )
-        params = {key: value for key, value in node.items() if key not in ("name", "kind")}
+        own = self._beside_the_database(node) if kind == "embedded" else {}
+        values = {key: value for key, value in {**node, **own}.items() if key != "kind"}
+        found = self.build.component({"_target_": SOURCES[kind], **values}, "exchange", clock=Never())
+        params = {key: value for key, value in values.items() if key != "name"}
         return ExchangeChoice(node["name"], kind, params, type(found))
+
+    def _beside_the_database(self, node: Plain) -> Plain:
+        folder = folder_beside(self.node(Database, "database").url)
+        files = {"accounts_file": folder / FILE_NAME, "ledger": folder / LEDGER_NAME}
+        return {key: str(file) for key, file in files.items() if node.get(key, "") is None}
+
+    def executor(self) -> ExecutorChoice:
+        """Where orders go."""
+        kind = self._mapping("executor").get("kind")
+        if kind not in EXECUTORS:
+            raise UnknownName("executor.kind", str(kind), EXECUTORS)
+        made: ExecutorChoice = self.node(EXECUTORS[str(kind)], "executor")
+        return made
+
+    def environment(self) -> Environment:
+        """Where orders may go, by the rules that guard money."""
+        exchange = self.plain.get("exchange")
+        asked = Asked(
+            command=self.command,
+            executor=self.executor().kind,
+            exchange=str(exchange["kind"]) if exchange else "",
+            rules=bool(self.rules()),
+            trading=switch(os.environ, "TRADING_ENABLED", False),
+            demo=switch(os.environ, "OKX_IS_DEMO", True),
+            confirmed=self.values.confirm_live,
+            overrides=self.overrides,
+        )
+        return gate(asked)
 
     def action(self) -> Action | None:
         """What data, db or loop are to do."""
@@ -236,7 +273,8 @@ def _settings(parts: Parts, traders: tuple[Settings, ...]) -> Settings:
         rules=parts.rules(),
         regime=regime,
         costs=costs,
-        executor=parts.node(ExecutorChoice, "executor"),
+        executor=parts.executor(),
+        environment=parts.environment(),
         trader=parts.node(TraderChoice, "trader").id,
         traders=traders,
         initial_capital=values.initial_capital,

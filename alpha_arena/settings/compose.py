@@ -30,7 +30,7 @@ from alpha_arena.settings.overrides import parse, refuse_sweep, text_of, value_o
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf"
 NULLABLE = ("arena", "exchange", "experiment")
-COMING = {"executor": {"okx"}, "exchange": {"embedded"}, "decision": {"llm", "rl"}}
+COMING = {"decision": {"llm", "rl"}}
 VARIABLE = re.compile(r"oc\.env:(\w+)")
 # Hydra keeps its state in a singleton
 LOCK = RLock()
@@ -240,20 +240,13 @@ def _check_choices(where: Folders, command: str, parsed: Sequence[Override]) -> 
         if group not in groups(where) or override.is_delete() or (choice is None and group in NULLABLE):
             continue
         if choice in COMING.get(group, ()):
-            _refuse_unguarded(group, parsed)
             raise NotYet(_coming(group, str(choice)))
         if not isinstance(choice, str | int) or str(choice) not in options(where, group):
             raise UnknownName(group, str(choice), options(where, group))
 
 
-def _refuse_unguarded(group: str, parsed: Sequence[Override]) -> None:
-    if group == "executor" and value_of(parsed, "risk") == "none":
-        raise ConfigError("risk=none is refused with executor=okx: orders that reach an exchange pass the risk rules; choose risk=default")
-
-
 def _coming(group: str, choice: str) -> str:
-    needs = " needs exchange=okx or exchange=embedded and" if group == "executor" else ""
-    return f"{group}={choice}{needs} comes with a later version; until then choose one of the others of conf/{group}"
+    return f"{group}={choice} comes with a later version; until then choose one of the others of conf/{group}"
 
 
 def _refuse_new_keys(where: Folders, command: str, parsed: Sequence[Override]) -> None:

@@ -15,12 +15,15 @@ from alpha_arena.core.costs import Costs
 from alpha_arena.core.ports import Clock, Decider, RegimeModel, RiskRule, Strategy
 from alpha_arena.core.types import Instrument
 from alpha_arena.settings.environment import masked_text
+from alpha_arena.settings.gates import Environment, without_confirmation
 
 if TYPE_CHECKING:
     from alpha_arena.ingest import MarketSource
 
 FORBID = ConfigDict(extra="forbid")
 DATABASE = re.compile(r"(sqlite|postgresql)(\+\w+)?://")
+SQLITE = "sqlite:///"
+FOLDER = Path("data")
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
@@ -39,6 +42,12 @@ def slug(name: str) -> str:
     if not SLUG.fullmatch(name):
         raise ValueError(f"{name!r} must be 1 to 40 letters, digits, - or _, the first a letter or digit")
     return name
+
+
+def folder_beside(url: str) -> Path:
+    """The folder of a SQLite file; `data` for a database elsewhere."""
+    name = url.removeprefix(SQLITE).partition("?")[0]
+    return Path(name).parent if url.startswith(SQLITE) and name and name != ":memory:" else FOLDER
 
 
 def address(url: str) -> str:
@@ -71,6 +80,7 @@ class Values:
     timeframes: list[str] | None = None
     since_days: Annotated[int, Field(ge=1, le=20_000, json_schema_extra={"unit": "days"})] | None = None
     on: Literal["conf", "stored"] = "conf"
+    confirm_live: bool = False
 
 
 @checked(frozen=True, config=FORBID)
@@ -97,10 +107,28 @@ class TraderChoice:
 
 
 @checked(frozen=True, config=FORBID)
-class ExecutorChoice:
-    """conf/executor. kind: where orders go."""
+class SimulatedChoice:
+    """conf/executor/simulated."""
 
     kind: Literal["simulated"]
+
+
+@checked(frozen=True, config=FORBID)
+class OkxChoice:
+    """conf/executor/okx: orders go to an account.
+
+    Attributes:
+        margin_mode: of every position. expires_s: wall seconds after which the exchange discards an order that comes late.
+        protect_within_s: wall seconds within which a position has its stop at the exchange, or is closed.
+    """
+
+    kind: Literal["okx"]
+    margin_mode: Literal["isolated", "cross"]
+    expires_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
+    protect_within_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
+
+
+ExecutorChoice = SimulatedChoice | OkxChoice
 
 
 @checked(frozen=True, config=FORBID)
@@ -177,7 +205,7 @@ class ExchangeChoice:
     """A source of market data that was chosen.
 
     Attributes:
-        name: under which its rows are stored. kind: file, okx, synthetic. params: its other settings.
+        name: under which its rows are stored. kind: file, okx, synthetic, embedded. params: its other settings.
         component: the class that `source` makes.
     """
 
@@ -203,6 +231,7 @@ class Settings:
         start_ms, end_ms: ms UTC, end exclusive; None for open. limit: bars. window: bars, 0 for all history.
         since_days: how far back a first import goes. timeframes: of candles to store, empty for none named.
         action: what data, db or loop are to do. on: where `strategies` looks.
+        environment: where orders go: paper, embedded, demo or live.
         resolved: the whole configuration as a plain dict, secrets masked. config_hash: SHA-256 of what shapes the trader's decisions.
     """
 
@@ -216,6 +245,7 @@ class Settings:
     regime: RegimeModel
     costs: Costs
     executor: ExecutorChoice
+    environment: Environment
     trader: str
     traders: tuple[Settings, ...]
     initial_capital: float
@@ -252,6 +282,16 @@ class Settings:
     def source(self) -> str | None:
         """Name of the source to read; None for the only one that holds the symbol."""
         return self.exchange.name if self.exchange else None
+
+    @property
+    def stored_overrides(self) -> tuple[str, ...]:
+        """The overrides as they may be kept with a schedule: a confirmation of live trading is given by hand each time."""
+        return without_confirmation(self.overrides)
+
+    @property
+    def data_folder(self) -> Path:
+        """Where what belongs to the database lies beside it."""
+        return folder_beside(self.database_url)
 
     @property
     def catch_up_days(self) -> int:

@@ -75,9 +75,17 @@ def text_of(override: Override) -> str:
 
 
 def effective(overrides: Sequence[str]) -> list[str]:
-    """The overrides with what they imply: one that names a trader, decision or strategy means that one trader, not the arena."""
-    keys = {override.key_or_group.split(".")[0] for override in parse(overrides)}
-    return [*(["arena=null"] if keys & set(ONE_TRADER) and "arena" not in keys else []), *overrides]
+    """The overrides with what they imply.
+
+    One that names a trader, decision or strategy means that one trader, not the arena; orders that go to an exchange go to the embedded
+    one where none is named.
+    """
+    parsed = parse(overrides)
+    groups = {override.key_or_group for override in parsed}
+    keys = {name.split(".")[0] for name in groups}
+    implied = ["arena=null"] if keys & set(ONE_TRADER) and "arena" not in keys else []
+    implied += ["exchange=embedded"] if value_of(parsed, "executor") == "okx" and "exchange" not in groups else []
+    return [*implied, *overrides]
 
 
 def value_of(overrides: Iterable[Override], key: str) -> object:

@@ -108,7 +108,7 @@ def test_a_wrong_configuration_is_refused_in_one_line(run: Run, own_folder: Path
     assert list(own_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("given", ["executor=okx", "executor=okx exchange=okx", "exchange=embedded", "decision=llm", "decision=rl"])
+@pytest.mark.parametrize("given", ["decision=llm", "decision=rl"])
 def test_what_comes_later_says_so(run: Run, given: str) -> None:
     """Not wrong, only not there yet: exit code 1."""
     code, out, err = run("trade", *given.split(" "))

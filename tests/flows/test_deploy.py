@@ -9,13 +9,29 @@ import pytest
 
 from alpha_arena.core.errors import ConfigError, SafetyError, SourceError
 from alpha_arena.settings import load
-from flows.deploy import POOL, main, offsets_of, refuse_confirmation
+from flows.bodies import once
+from flows.deploy import POOL, main, offsets_of
+from flows.up import main as up
 
 
-@pytest.mark.parametrize("text", ["confirm_live=true", "+confirm_live=false", "++executor.confirm_live=true"])
+@pytest.mark.parametrize("text", ["confirm_live=true", "confirm_live=false", "++confirm_live=true"])
 def test_a_confirmation_of_live_trading_is_not_stored(text: str) -> None:
     with pytest.raises(SafetyError, match="confirm live trading by hand"):
-        refuse_confirmation(("symbol=btc", text))
+        load("deploy", ["symbol=btc", text])
+    with pytest.raises(SafetyError, match="confirm live trading by hand"):
+        once("trade", ["symbol=btc", text])
+
+
+@pytest.mark.parametrize(
+    "text", ["database.url=postgresql+psycopg://me:pa55word@host/name", "database.url=postgresql://host/name?password=pa55word"]
+)
+def test_a_password_is_not_stored(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by a scheduler elsewhere nor by the one of `up`; what is said does not repeat it."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    for command, start in (("deploy", main), ("up", up)):
+        with pytest.raises(ConfigError, match="set it in the environment") as refused:
+            start(load(command, ["symbol=btc", text]))
+        assert "pa55word" not in str(refused.value)
 
 
 def test_a_server_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
