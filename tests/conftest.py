@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,13 @@ settings.register_profile("steady", deadline=None, derandomize=True, suppress_he
 settings.load_profile("steady")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+GUARD = str(Path(__file__).resolve().parent / "guard")
+sys.path.append(GUARD)
+
+import loopback_only  # noqa: E402
+
+# processes that tests start are guarded as well
+os.environ["PYTHONPATH"] = loopback_only.environment(os.environ, GUARD, os.pathsep)
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +30,14 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("real market data (a folder shared/data beside the checkout) is not present")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaves_this_machine() -> Iterator[None]:
+    """A connection or a look-up beyond loopback fails, and so does the test in which something tried and swallowed the failure (E8)."""
+    loopback_only.install()
+    loopback_only.attempts.clear()
+    yield
+    tried = [*loopback_only.attempts]
+    loopback_only.attempts.clear()
+    assert tried == [], f"this test would have reached another machine: {tried}"
