@@ -21,7 +21,7 @@ def run(settings: Settings) -> dict[str, Any]:
     exchange = chosen(settings)
     began = perf_counter()
     with database(settings, create=True) as service:
-        clock = clock_of(service)
+        clock = clock_of(service, settings)
         now_ms = clock.now_ms()
         symbols, timeframes = wanted(settings, exchange)
         end_ms = now_ms if settings.end_ms is None else settings.end_ms

@@ -13,4 +13,4 @@ def run(settings: Settings) -> dict[str, Any]:
     from alpha_arena.wiring import decide
 
     with database(settings) as service:
-        return decide(settings, clock_of(service), service)
+        return decide(settings, clock_of(service, settings), service)

@@ -23,7 +23,7 @@ def run(settings: Settings) -> dict[str, Any]:
     exchange = chosen(settings)
     began = perf_counter()
     with database(settings, create=True) as service:
-        clock = clock_of(service)
+        clock = clock_of(service, settings)
         now_ms = clock.now_ms()
         symbols, timeframes = wanted(settings, exchange)
         start_ms = settings.start_ms if settings.start_ms is not None else since_ms(settings, exchange, now_ms)

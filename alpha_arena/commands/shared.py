@@ -49,11 +49,17 @@ def is_new(url: str) -> bool:
     return url.startswith(SQLITE) and (not file.exists() or file.stat().st_size == 0)
 
 
-def clock_of(service: DataService) -> Clock:
-    """The market's clock where `up` keeps one in the database, else wall time."""
-    from alpha_arena.data.clock import DatabaseClock, read_clock
+def clock_of(service: DataService, settings: Settings | None = None) -> Clock:
+    """The market's clock: the one that `up` keeps in the database; without `up`, that of a running embedded exchange; else wall time."""
+    from alpha_arena.data.clock import DatabaseClock, is_kept, read_clock, wall_ms
 
-    return DatabaseClock(service) if read_clock(service) else WallClock()
+    row = read_clock(service)
+    if not (row and is_kept(row, wall_ms())) and settings and settings.exchange and settings.exchange.kind == "embedded":
+        from alpha_arena.exchange.told_clock import ToldClock
+        from alpha_arena.wiring.venue import host_of
+
+        return ToldClock(host_of(settings))
+    return DatabaseClock(service) if row else WallClock()
 
 
 class WallClock:

@@ -13,4 +13,4 @@ def run(settings: Settings) -> dict[str, Any]:
     from alpha_arena.wiring import sync
 
     with database(settings) as service:
-        return sync(settings, clock_of(service), service)
+        return sync(settings, clock_of(service, settings), service)

@@ -16,7 +16,7 @@ def run(settings: Settings) -> dict[str, Any]:
     from alpha_arena.wiring import trade_cycle
 
     with database(settings) as service:
-        decisions = trade_cycle(settings, clock_of(service), service)
+        decisions = trade_cycle(settings, clock_of(service, settings), service)
     return {"decisions": decisions}
 
 

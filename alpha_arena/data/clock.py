@@ -47,6 +47,11 @@ class ClockRow:
         return int(wall_ms) if self.is_wall else self.now_ms(min(wall_ms, self.beat + SILENT_MS))
 
 
+def is_kept(row: ClockRow, wall_ms: float) -> bool:
+    """Whether somebody drives the clock: it runs and its keeper is alive."""
+    return row.mode == "running" and abs(wall_ms - row.beat) <= SILENT_MS
+
+
 def read_clock(service: DataService) -> ClockRow | None:
     """The stored clock, None before `up` has ever run."""
     with service.database.read() as connection:
