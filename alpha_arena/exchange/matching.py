@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 from typing import NamedTuple
 
-from alpha_arena.core.accounting import book, closing, disarmed, liquidation_price, margin, margins, pay
+from alpha_arena.core.accounting import book, closing, disarmed, liquidation_price, margin, margins, pay, tidy
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.ids import derived_id
 from alpha_arena.core.records import OrderEvent
@@ -82,6 +82,17 @@ def winning_side(position: Position, take: float, price: float) -> bool:
     return isnan(take) or (take - price) * position.side > 0
 
 
+def opening_the_other_side(orders: Sequence[Order], closed: Position) -> list[Order]:
+    """What remains of orders once the position that they met is closed: parts that open a position of the other sign."""
+    left, kept = closed.quantity, []
+    for order in orders:
+        rest = tidy(left + order.quantity)
+        if not order.reduce_only and rest * closed.side < 0:
+            kept.append(replace(order, quantity=rest))
+        left = rest if rest * closed.side > 0 else 0.0
+    return kept
+
+
 class MatchingEngine:
     """One account's orders, positions and cash.
 
@@ -133,14 +144,14 @@ class MatchingEngine:
 
     def _gap(self, symbol: str, bar: Bar, orders: Sequence[Order], out: Happened) -> Sequence[Order]:
         """Exit at an open beyond a level; of the orders only what opens the other side remains."""
-        side = self.account.position(symbol).side
-        leaving = self._exit_at_open(self.account.position(symbol), bar.open)
+        position = self.account.position(symbol)
+        leaving = self._exit_at_open(position, bar.open)
         if not leaving:
             return orders
         self._exit(symbol, bar.ts, leaving, out)
-        kept = [order for order in orders if not order.reduce_only and order.quantity * side < 0]
-        why = f"the position was closed by its {leaving.reason} first"
-        out.events += [OrderEvent(order.id, bar.ts, "LAPSED", why) for order in orders if order not in kept]
+        kept = opening_the_other_side(orders, position)
+        why, ids = f"the position was closed by its {leaving.reason} first", {order.id for order in kept}
+        out.events += [OrderEvent(order.id, bar.ts, "LAPSED", why) for order in orders if order.id not in ids]
         return kept
 
     def _exit_at_open(self, position: Position, price: float) -> Exit | None:
@@ -191,20 +202,22 @@ class MatchingEngine:
         out.events.append(OrderEvent(name, ts, "FILLED", f"{leaving.reason} reached"))
 
     def _fill(self, order: Order, bar: Bar, out: Happened) -> None:
-        """Fill a market order at the open: a reduce-only one as far as there is a position, another as far as free margin allows."""
-        held = self.account.position(order.symbol)
+        """Fill a market order at the open: the part that closes a position, then as much of its opening part as free margin allows."""
         price = bar.open * (1 + self.costs.slippage * (1 if order.quantity > 0 else -1))
-        filled = closing(held, order.quantity) if order.reduce_only else self._opening(order, bar.open, price)
-        if filled:
-            self._trade(order, bar.ts, filled, price, out)
-        if filled and not held.quantity:
-            self._attach(order)
-        out.events.append(self._outcome(order, bar.ts, filled))
+        closed = closing(self.account.position(order.symbol), order.quantity)
+        if closed:
+            self._trade(order, 1, bar.ts, closed, price, out)
+        opened = 0.0 if order.reduce_only else self._opening(order, bar.open, price, tidy(order.quantity - closed))
+        if opened:
+            fresh = not self.account.position(order.symbol).quantity
+            self._trade(order, 2 if closed else 1, bar.ts, opened, price, out)
+            if fresh:
+                self._attach(order)
+        out.events.append(self._outcome(order, bar.ts, tidy(closed + opened)))
 
-    def _opening(self, order: Order, open_price: float, price: float) -> float:
+    def _opening(self, order: Order, open_price: float, price: float, wanted: float) -> float:
         """Signed quantity that may be opened, whole lots."""
-        wanted = order.quantity
-        if not self._levels_valid(order, wanted, open_price):
+        if not wanted or not self._levels_valid(order, wanted, open_price):
             return 0.0
         free = self.account.cash - margins(self.account, self.leverage)
         affordable = floor_lots(max(free, 0.0) / (price * (1 / self.leverage + self.costs.taker_fee)), self.instruments[order.symbol].lot)
@@ -221,9 +234,9 @@ class MatchingEngine:
         held = replace(self.account.position(order.symbol), stop=order.stop, take=order.take)
         self.account = self.account.put(order.symbol, held)
 
-    def _trade(self, order: Order, ts: int, quantity: float, price: float, out: Happened) -> None:
+    def _trade(self, order: Order, part: int, ts: int, quantity: float, price: float, out: Happened) -> None:
         fee = abs(quantity) * price * self.costs.taker_fee
-        self._book(Fill(f"{order.id}-1", order.id, ts, order.symbol, quantity, price, fee), out)
+        self._book(Fill(f"{order.id}-{part}", order.id, ts, order.symbol, quantity, price, fee), out)
 
     def _book(self, fill: Fill, out: Happened) -> None:
         self.account = book(self.account, fill)

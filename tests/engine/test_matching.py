@@ -155,3 +155,15 @@ def test_two_stops_in_one_bar_are_two_exits_with_names_of_their_own() -> None:
     assert [(fill.quantity, fill.price, fill.reason) for fill in out.fills] == [(-1, 90, "stop"), (-2, 90, "signal"), (2, 99, "stop")]
     assert len({fill.trade_id for fill in out.fills}) == 3
     assert (e.account.position("X").disarmed, e.account.position("X").disarmed_ts) == (BOTH_SIDES, 7)
+
+
+def test_an_exchange_s_order_may_close_and_open_at_once() -> None:
+    """Another client than the engine's own may flip with one order: closed first, and after a gap exit only the rest is opened."""
+    e = engine(Position(1, 100))
+    e.submit(Order("flip", "X", -3.0, stop=105))
+    fills = e.advance("X", Bar(0, 100, 101, 99, 100), (), ()).fills
+    assert [(fill.trade_id, fill.quantity) for fill in fills] == [("flip-1", -1), ("flip-2", -2)]
+    e = engine(Position(1, 100, 95))
+    e.submit(Order("flip", "X", -3.0, stop=99))
+    e.advance("X", Bar(0, 90, 91, 89, 90), (), ())
+    assert (e.account.position("X").quantity, e.account.position("X").stop) == (-2, 99)
