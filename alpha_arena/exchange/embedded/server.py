@@ -67,8 +67,8 @@ class Server(uvicorn.Server):
         yield
 
 
-def application(wire: Wire, control: Control) -> Starlette:
-    """The ASGI application: one request at a time touches the exchange."""
+def application(wire: Wire, control: Control, ready: Callable[[], None]) -> Starlette:
+    """The ASGI application: one request at a time touches the exchange; `ready` is called when signals are heeded."""
 
     async def answer(incoming: HttpRequest) -> Response:
         try:
@@ -82,12 +82,13 @@ def application(wire: Wire, control: Control) -> Starlette:
         return await _answered(incoming, lambda: wire.handle(request))
 
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    return Starlette(routes=[Route("/{path:path}", answer, methods=METHODS)], middleware=[hosts], lifespan=lambda app: _time(wire))
+    return Starlette(routes=[Route("/{path:path}", answer, methods=METHODS)], middleware=[hosts], lifespan=lambda app: _time(wire, ready))
 
 
 @contextlib.asynccontextmanager
-async def _time(wire: Wire) -> AsyncIterator[None]:
+async def _time(wire: Wire, ready: Callable[[], None]) -> AsyncIterator[None]:
     """While the server lives, the market is played as the clock runs; nobody needs to ask for it."""
+    ready()
     playing = asyncio.create_task(_play(wire))
     try:
         yield
@@ -168,6 +169,11 @@ def announcement(exchange: Exchange, url: str, token: str) -> dict[str, Any]:
     return {"url": url, "control_url": f"{url}{PREFIX.rstrip('/')}", "control_token": token, "accounts": accounts}
 
 
+def _announce(exchange: Exchange, url: str, token: str) -> None:
+    sys.stdout.write(f"{orjson.dumps(announcement(exchange, url, token)).decode()}\n")
+    sys.stdout.flush()
+
+
 def serve(exchange: Exchange, faults: Faults | None = None, port: int = 0, token: str = "", limits: Limits | None = None) -> None:
     """Serve until SIGINT or SIGTERM; the first line on stdout is one JSON object: url, control_url, control_token, accounts.
 
@@ -181,12 +187,10 @@ def serve(exchange: Exchange, faults: Faults | None = None, port: int = 0, token
     control = Control(wire, token or secrets.token_urlsafe(24))
     found = listening(port)
     try:
-        told = announcement(exchange, f"http://{HOST}:{found.getsockname()[1]}", control.token)
-        options = uvicorn.Config(application(wire, control), http=Line, log_level="warning", timeout_graceful_shutdown=STOP_S)
+        url = f"http://{HOST}:{found.getsockname()[1]}"
         found.listen()
-        sys.stdout.write(f"{orjson.dumps(told).decode()}\n")
-        sys.stdout.flush()
-        Server(options).run(sockets=[found])
+        app = application(wire, control, lambda: _announce(exchange, url, control.token))
+        Server(uvicorn.Config(app, http=Line, log_level="warning", timeout_graceful_shutdown=STOP_S)).run(sockets=[found])
     finally:
         found.close()
         exchange.close()

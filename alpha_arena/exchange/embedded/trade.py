@@ -67,7 +67,7 @@ def _single(call: Call, work: Callable[[Call, Any], Row], timed: bool = True) ->
     except Rejection as rejection:
         if rejection.code in MALFORMED:
             raise
-        row = _refusal(call, call.body, rejection)
+        row = _refusal(call, call.body, rejection, timed)
     return _concluded([row], timed)
 
 
@@ -81,7 +81,7 @@ def _batch(call: Call, work: Callable[[Call, Any], Row], timed: bool = True) -> 
         try:
             rows.append(work(call, body))
         except Rejection as rejection:
-            rows.append(_refusal(call, body, rejection))
+            rows.append(_refusal(call, body, rejection, timed))
     return _concluded(rows, timed)
 
 
@@ -91,11 +91,11 @@ def _concluded(rows: Sequence[Row], timed: bool) -> Answer:
     return Answer(rows, code, TEXTS[code], timed)
 
 
-def _refusal(call: Call, body: Any, rejection: Rejection) -> Row:
+def _refusal(call: Call, body: Any, rejection: Rejection, timed: bool) -> Row:
     given = body if isinstance(body, dict) else {}
-    names = {name: str(given.get(name) or "") for name in ("clOrdId", "tag", "algoClOrdId")}
-    told = {"ordId": "", "algoId": "", "ts": str(call.now_ms), "subCode": "", "reqId": ""}
-    return names | told | {"sCode": rejection.code, "sMsg": rejection.message}
+    names = ("clOrdId", "tag") if timed else ("algoClOrdId", "clOrdId", "tag")
+    told = {"ordId": "", "ts": str(call.now_ms), "subCode": ""} if timed else {"algoId": ""}
+    return {name: str(given.get(name) or "") for name in names} | told | {"sCode": rejection.code, "sMsg": rejection.message}
 
 
 def _accepted(call: Call, order: PlacedOrder) -> Row:
