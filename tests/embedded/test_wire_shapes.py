@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from wire_caller import SWAP, Caller, market
 from wire_world import caller
+
+from alpha_arena.exchange.embedded import rows
 
 NUMERIC = re.compile(r"-?\d+(\.\d+)?")
 LIMIT = {"ordType": "limit", "px": "59000"}
@@ -247,3 +250,15 @@ def test_the_swap_is_told_as_it_was_recorded(shared_data: Path, one: Caller) -> 
     theirs, _ = json.JSONDecoder().raw_decode(text, text.index('{"alias":"","auctionEndTime"'))
     [ours] = [row for row in one.get("public/instruments", instType="SWAP")["data"] if row["instId"] == SWAP]
     assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(Decimal("60000.10"), "60000.1"), (Decimal("1E+3"), "1000"), (Decimal("-0.00"), "0"), (1e-08, "0.00000001"), (1e22, "1" + "0" * 22)],
+)
+def test_numbers_have_no_exponent_and_no_trailing_zeros(value: Decimal | float, expected: str) -> None:
+    assert rows.text(value) == expected
+
+
+def test_what_is_not_there_is_empty() -> None:
+    assert (rows.text(None), rows.text(0), rows.text(0.0), rows.text(60000.0), rows.text(-1.5)) == ("", "0", "0", "60000", "-1.5")

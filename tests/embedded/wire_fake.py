@@ -79,6 +79,8 @@ class HandClock:
 class WaveFeed:
     """A wave around 60,000; funding each eight hours."""
 
+    bar_ms = 60_000
+
     def price(self, inst_id: str, now_ms: int) -> StandPrice:
         return StandPrice()
 

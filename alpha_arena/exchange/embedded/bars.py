@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alpha_arena.core.types import Candles
+from alpha_arena.core.types import Candles, Floats
 from alpha_arena.exchange.embedded import paging
 from alpha_arena.exchange.embedded.codes import wrong
 from alpha_arena.exchange.embedded.faults import Edit
@@ -68,8 +67,8 @@ def candle_rows(call: Call, inst_id: str, ct_val: float, kind: Kind, cap: int, r
     oldest = max(before + 1, shape.opening(now) - (RECENT - 1) * shape.bar_ms if recent else 0)
     start = max(shape.opening(oldest + shape.bar_ms - 1), end - (limit + (not recent)) * shape.bar_ms)
     bars, closed = _served(call, inst_id, shape, (start, end, now), kind)
-    write = _nine(ct_val) if kind == "last" else _six
-    rows = [write(bars, at, "1" if closed[at] else "0") for at in range(len(bars) - 1, -1, -1) if recent or closed[at]][:limit]
+    written = _rows(bars, closed.tolist(), ct_val if kind == "last" else 0.0)
+    rows = [row for row in reversed(written) if recent or row[-1] == "1"][:limit]
     return _spoiled(call, inst_id, rows)
 
 
@@ -103,22 +102,19 @@ def _merged(bars: Candles, closed: NDArray[np.bool_], shape: Span) -> tuple[Cand
     return merged, done
 
 
-def _prices(bars: Candles, at: int) -> Iterator[str]:
-    return (text(round(float(column[at]), 8)) for column in (bars.open, bars.high, bars.low, bars.close))
+def _rows(bars: Candles, closed: list[bool], ct_val: float) -> list[list[str]]:
+    """Cells oldest first; with ct_val 0 there are no volumes. Quote volume is at the typical price."""
+    prices = [_cells(column) for column in (bars.open, bars.high, bars.low, bars.close)]
+    volumes: list[list[str]] = []
+    if ct_val:
+        typical = (bars.high + bars.low + bars.close) / 3
+        volumes = [_cells(column) for column in (bars.volume / ct_val, bars.volume, bars.volume * typical)]
+    confirm = ["1" if done else "0" for done in closed]
+    return [list(row) for row in zip(map(str, bars.ts.tolist()), *prices, *volumes, confirm, strict=True)]
 
 
-def _six(bars: Candles, at: int, confirm: str) -> list[str]:
-    return [str(int(bars.ts[at])), *_prices(bars, at), confirm]
-
-
-def _nine(ct_val: float) -> Callable[[Candles, int, str], list[str]]:
-    def row(bars: Candles, at: int, confirm: str) -> list[str]:
-        base = float(bars.volume[at])
-        quote = base * float(bars.high[at] + bars.low[at] + bars.close[at]) / 3
-        volumes = (base / ct_val, base, quote)
-        return [str(int(bars.ts[at])), *_prices(bars, at), *(text(round(volume, 8)) for volume in volumes), confirm]
-
-    return row
+def _cells(column: Floats) -> list[str]:
+    return [text(value) for value in column.round(8).tolist()]
 
 
 def _spoiled(call: Call, inst_id: str, rows: list[list[str]]) -> list[list[str]]:
@@ -142,8 +138,9 @@ def _edited(row: list[str], edit: Edit | None) -> list[list[str]]:
 
 def day_figures(call: Call, inst_id: str, kind: Kind) -> tuple[dict[str, str], float]:
     """open24h, high24h, low24h, sodUtc0, sodUtc8 from hours, and the base volume of these 24 hours."""
-    now = call.market_ms
-    bars, _ = call.exchange.feed.candles(inst_id, HOUR, now // HOUR * HOUR - DAY + HOUR, now // HOUR * HOUR + HOUR, now, kind)
+    now, bar_ms = call.market_ms, max(HOUR, call.exchange.feed.bar_ms)
+    end = now // bar_ms * bar_ms + bar_ms
+    bars, _ = call.exchange.feed.candles(inst_id, bar_ms, end - DAY, end, now, kind)
     if not len(bars):
         return dict.fromkeys(("open24h", "high24h", "low24h", "sodUtc0", "sodUtc8"), ""), 0.0
     prices = {"open24h": bars.open[0], "high24h": bars.high.max(), "low24h": bars.low.min()}

@@ -83,8 +83,10 @@ class Price(Protocol):
 
 
 class Feed(Protocol):
-    """The market."""
+    """The market; bar_ms: its finest bars."""
 
+    @property
+    def bar_ms(self) -> int: ...
     def price(self, inst_id: str, now_ms: int) -> Price: ...
     def candles(
         self, inst_id: str, bar_ms: int, start_ms: int, end_ms: int, now_ms: int, kind: Kind = "last"

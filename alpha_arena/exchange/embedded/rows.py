@@ -16,8 +16,9 @@ def text(value: Decimal | float | int | None) -> str:
     """A number as OKX writes it: no exponent, no trailing zeros; "" for None."""
     if value is None:
         return ""
-    number = value if isinstance(value, Decimal) else Decimal(repr(value))
-    plain = format(number, "f")
+    plain = format(value, "f") if isinstance(value, Decimal) else repr(value)
+    if "e" in plain:
+        plain = format(Decimal(plain), "f")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return "0" if plain in ("-0", "") else plain
