@@ -13,8 +13,8 @@ from alpha_arena.exchange.embedded.table import TABLE
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "embedded_endpoints.md"
 HEAD = """# Endpoints of the embedded exchange
 
-All of `/api/v5/`, as OKX has them. A client for them: [embedded_ccxt.py](embedded_ccxt.py). Requests over the limit get 50011; a batch of one
-order counts as a single order; new and amended orders together are limited to 1,000 in 2 s for an account (50061).
+All of `/api/v5/`, as OKX has them. A client for them: [embedded_ccxt.py](embedded_ccxt.py). Requests over the limit get 50011; a batch
+of one order counts as a single order; new and amended orders together are limited to 1,000 in 2 s for an account (50061).
 
 | endpoint | keys needed | requests | counted by |
 |---|---|---|---|
