@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import uvicorn
@@ -32,7 +32,7 @@ from alpha_arena.exchange.embedded.wire import HEADERS, Dropped, Hang, Reply, Re
 
 HOST = "127.0.0.1"
 TICK_S = 0.05
-STOP_S = 2
+LIMITS: Final[dict[str, Any]] = {"timeout_graceful_shutdown": 2, "timeout_keep_alive": 75, "limit_concurrency": 1_000}
 LARGEST_BODY = 1 << 20
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 CLOSED = Response(status_code=503)
@@ -190,7 +190,7 @@ def serve(exchange: Exchange, faults: Faults | None = None, port: int = 0, token
         url = f"http://{HOST}:{found.getsockname()[1]}"
         found.listen()
         app = application(wire, control, lambda: _announce(exchange, url, control.token))
-        Server(uvicorn.Config(app, http=Line, log_level="warning", timeout_graceful_shutdown=STOP_S)).run(sockets=[found])
+        Server(uvicorn.Config(app, http=Line, log_level="warning", **LIMITS)).run(sockets=[found])
     finally:
         found.close()
         exchange.close()
