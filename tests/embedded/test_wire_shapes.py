@@ -116,8 +116,18 @@ NAMED = {
 }
 
 
+def stock(one: Caller) -> None:
+    """A position, a resting order and a protection, if an earlier request has ended them."""
+    one.order(sz="0.01")
+    if not any(order.open for order in one.client.orders.values()):
+        one.order(**PROTECTED)
+    if not any(algo.state == "live" for algo in one.client.algos.values()):
+        one.post("trade/order-algo", STOP | {"slOrdPx": "-1"})
+
+
 def reply(one: Caller, name: str) -> dict[str, Any]:
     """Our reply to an endpoint, "METHOD path", with at least one row where OKX's has any."""
+    stock(one)
     method, endpoint = name.split()
     if method == "GET":
         return one.get(endpoint, **ASKED[endpoint])

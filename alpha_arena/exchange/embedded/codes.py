@@ -68,6 +68,7 @@ TEXTS = {
     "51020": "Your order should meet or exceed the minimum order amount",
     "51021": "The contract hasn't been listed yet",
     "51022": "Contract suspended",
+    "51023": "Position does not exist",
     "51030": "Funding fee is being settled, please try again later",
     "51046": "The take profit trigger price should be higher than the order price",
     "51047": "The stop loss trigger price should be lower than the order price",

@@ -89,7 +89,7 @@ def _money(call: Call) -> dict[str, Decimal]:
     crossed = [holding for holding in held if holding.mgn_mode == "cross"]
     upl = {holding.pos_id: call.exchange.upl(holding) for holding in held}
     return {
-        "cash": call.client.cash - sum((holding.margin for holding in isolated), ZERO),
+        "cash": _wallet(call),
         "eq": call.exchange.equity(call.client),
         "available": call.exchange.available(call.client),
         "upl": sum(upl.values(), ZERO),
@@ -99,6 +99,12 @@ def _money(call: Call) -> dict[str, Decimal]:
         "mmr": sum((call.exchange.maintenance(holding) for holding in crossed), ZERO),
         "ord_frozen": call.exchange.frozen(call.client),
     }
+
+
+def _wallet(call: Call) -> Decimal:
+    """Settled money outside isolated positions: what the last bill says."""
+    last = call.client.bills[-1:]
+    return last[0].bal - last[0].pos_bal if last else call.client.cash
 
 
 def _detail(figures: dict[str, Decimal]) -> Row:

@@ -31,7 +31,7 @@ from alpha_arena.exchange.embedded.ports import Exchange
 from alpha_arena.exchange.embedded.wire import HEADERS, Dropped, Hang, Reply, Request, Wire, error_reply
 
 HOST = "127.0.0.1"
-TICK_S = 0.05
+TICK_S = 0.25
 LIMITS: Final[dict[str, Any]] = {"timeout_graceful_shutdown": 2, "timeout_keep_alive": 75, "limit_concurrency": 1_000}
 LARGEST_BODY = 1 << 20
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
