@@ -79,7 +79,10 @@ class PlacedOrder:
 
 @dataclass(slots=True)
 class Algo:
-    """A TP/SL or trigger order. ord_type: conditional, oco, trigger; sz None with close_fraction "1"; ordPx None is market."""
+    """A TP/SL or trigger order. ord_type: conditional, oco, trigger; sz None with close_fraction "1"; ordPx None is market.
+
+    ref_px: the price when it was placed, from which a trigger is approached.
+    """
 
     algo_id: str
     algo_cl_ord_id: str
@@ -103,6 +106,7 @@ class Algo:
     trigger_px: Decimal | None = None
     order_px: Decimal | None = None
     trigger_px_type: str = "last"
+    ref_px: Decimal = ZERO
     state: str = "live"
     ord_id: str = ""
     actual_side: str = ""

@@ -1,0 +1,70 @@
+"""Whether an account may place an order: what depends on what it has (specs: okx-wire §7, from reduceOnly on)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from alpha_arena.exchange.embedded.codes import refused
+from alpha_arena.exchange.embedded.money import signed
+from alpha_arena.exchange.embedded.ports import Ticket
+from alpha_arena.exchange.embedded.state import ZERO, Client, PlacedOrder
+
+if TYPE_CHECKING:
+    from alpha_arena.exchange.embedded.exchange import EmbeddedExchange
+
+MOST_PENDING = 500
+
+
+def accept(exchange: EmbeddedExchange, client: Client, order: PlacedOrder, ticket: Ticket) -> None:
+    """Refuse an order that the account may not place. In profile spec levels and margin are the matching's business, at the open.
+
+    Raises:
+        Rejection: 51102, 51169, 51170, 51004, 51046 to 51049, 51008.
+    """
+    if sum(other.open and other.inst_id == order.inst_id for other in client.orders.values()) >= MOST_PENDING:
+        raise refused("51102")
+    held = client.holdings.get((order.inst_id, order.td_mode))
+    pos, change = held.pos if held else ZERO, signed(order.side, order.sz)
+    if order.reduce_only:
+        reducing(pos, change)
+        return
+    if abs(pos + change) > largest(exchange, order):
+        raise refused("51004")
+    if not exchange.profile.spec:
+        price = order.px or exchange.last(order.inst_id)
+        levels(order, ticket, price)
+        covered(exchange, client, order, pos, change, price)
+
+
+def reducing(pos: Decimal, change: Decimal) -> None:
+    """A reduce-only order needs a position of the other side."""
+    if not pos:
+        raise refused("51169")
+    if pos * change > 0:
+        raise refused("51170")
+
+
+def largest(exchange: EmbeddedExchange, order: PlacedOrder) -> Decimal:
+    """The largest position that the order's leverage allows, contracts."""
+    steps = [tier.max_sz for tier in exchange.contracts[order.inst_id].tiers if tier.max_lever >= order.lever]
+    return steps[-1] if steps else ZERO
+
+
+def levels(order: PlacedOrder, ticket: Ticket, price: Decimal) -> None:
+    """Attached levels lie on their sides of the price."""
+    buys = order.side == "buy"
+    side = 1 if buys else -1
+    for each in ticket.attached:
+        if each.tp_trigger_px is not None and (each.tp_trigger_px - price) * side <= 0:
+            raise refused("51046" if buys else "51048")
+        if each.sl_trigger_px is not None and (price - each.sl_trigger_px) * side <= 0:
+            raise refused("51047" if buys else "51049")
+
+
+def covered(exchange: EmbeddedExchange, client: Client, order: PlacedOrder, pos: Decimal, change: Decimal, price: Decimal) -> None:
+    """What the order opens has its margin and its fee."""
+    closed = min(abs(pos), abs(change)) if pos * change < 0 else ZERO
+    worth = exchange.contracts[order.inst_id].base(abs(change) - closed) * price
+    if worth / order.lever + worth * exchange.profile.taker > exchange.available(client):
+        raise refused("51008")
