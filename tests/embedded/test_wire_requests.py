@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -275,6 +276,23 @@ def test_a_flat_position_is_told_only_to_who_asks_for_it(one: Caller) -> None:
     assert one.get("account/positions")["data"] == []
     [row] = one.get("account/positions", instId=SWAP)["data"]
     assert (row["pos"], row["avgPx"], row["liqPx"]) == ("0", "", "")
+
+
+def test_a_closed_position_is_told_with_its_result(one: Caller) -> None:
+    """D57: the result of a position is that of its own fills, each counted once."""
+    one.order(sz="2")
+    one.order(sz="1", side="sell", reduceOnly=True)
+    [partly] = one.get("account/positions-history", instId=SWAP)["data"]
+    one.order(sz="1", side="sell", reduceOnly=True)
+    one.wire.pass_time(60)
+    [closed] = one.get("account/positions-history", instId=SWAP)["data"]
+    assert (partly["type"], partly["closeTotalPos"], closed["type"], closed["closeTotalPos"]) == ("1", "1", "2", "2")
+    assert (closed["openMaxPos"], closed["direction"]) == ("2", "long")
+    fills = one.get("trade/fills")["data"]
+    result = sum(Decimal(row["fillPnl"]) + Decimal(row["fee"]) for row in fills)
+    assert Decimal(closed["realizedPnl"]) == result
+    margin = 2 * Decimal(closed["openAvgPx"]) * Decimal("0.01") / Decimal(closed["lever"])
+    assert float(closed["pnlRatio"]) == pytest.approx(float(result / margin))
 
 
 def test_every_order_endpoint_pages_by_exclusive_cursors(one: Caller) -> None:

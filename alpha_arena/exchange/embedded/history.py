@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from alpha_arena.exchange.embedded.ports import Contract
 from alpha_arena.exchange.embedded.rows import CURRENCY, Row, divided, text
 from alpha_arena.exchange.embedded.state import ZERO, Client, FillRow
 
@@ -49,9 +51,9 @@ class Round:
             self.largest = max(self.largest, self.left)
 
 
-def closings(client: Client) -> list[Row]:
+def closings(client: Client, contracts: Mapping[str, Contract]) -> list[Row]:
     """A row for each position that was closed, wholly or in part."""
-    return [_row(client, each) for each in _rounds(client.fills) if each.closed]
+    return [_row(client, each, contracts[each.inst_id].ct_val) for each in _rounds(client.fills) if each.closed]
 
 
 def _rounds(fills: list[FillRow]) -> list[Round]:
@@ -72,11 +74,13 @@ def _rounds(fills: list[FillRow]) -> list[Round]:
     return done
 
 
-def _row(client: Client, each: Round) -> Row:
+def _row(client: Client, each: Round, ct_val: Decimal) -> Row:
     end_ms = each.end_ms if not each.left else 2**63
     funding = sum((b.bal_chg or b.pos_bal_chg for b in client.bills if _funds(b.type, b.inst_id, b.ts, each, end_ms)), ZERO)
     order = next((o for o in client.orders.values() if o.inst_id == each.inst_id and o.c_time <= each.start_ms <= o.u_time), None)
     held = next((h for h in client.holdings.values() if h.inst_id == each.inst_id), None)
+    lever = order.lever if order else held.lever if held else Decimal(1)
+    result = each.pnl + each.fee + funding
     return {
         "instType": "SWAP",
         "instId": each.inst_id,
@@ -90,12 +94,12 @@ def _row(client: Client, each: Round) -> Row:
         "openMaxPos": text(each.largest),
         "closeTotalPos": text(each.closed),
         "pnl": text(each.pnl),
-        "realizedPnl": text(each.pnl + each.fee + funding),
-        "pnlRatio": text(divided(each.pnl + each.fee + funding, each.paid)),
+        "realizedPnl": text(result),
+        "pnlRatio": text(divided(result, each.paid * ct_val / lever)),
         "fee": text(each.fee),
         "fundingFee": text(funding),
         "liqPenalty": "0",
-        "lever": text(order.lever if order else held.lever if held else None),
+        "lever": text(lever),
         "direction": "long" if each.sign > 0 else "short",
         "posSide": "net",
         "triggerPx": "",

@@ -238,7 +238,7 @@ def positions_history(call: Call) -> Answer:
     """GET account/positions-history: what was closed, by the time of its last change."""
     paging.chosen(call.query, "instType", TYPES)
     filters = {name: call.query[name] for name in ("instId", "mgnMode", "type", "posId") if call.query.get(name)}
-    rows = [row for row in closings(call.client) if all(row[name] == value for name, value in filters.items())]
+    rows = [row for row in closings(call.client, call.exchange.contracts) if all(row[name] == value for name, value in filters.items())]
     rows.sort(key=_touched, reverse=True)
     return Answer(paging.page(rows, call.query, _touched))
 
