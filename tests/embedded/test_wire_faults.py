@@ -251,6 +251,28 @@ def test_market_data_may_stand_still(lab: Lab) -> None:
     assert int(lab.one.get("market/candles", instId=SWAP)["data"][0][0]) > at
 
 
+def test_prices_may_stand_still_while_their_times_go_on(lab: Lab) -> None:
+    """Faults: B4, frozen identical prices."""
+    at = lab.one.wire.now_ms
+    before = lab.one.get("public/mark-price", instId=SWAP)["data"][0]["markPx"]
+    lab.sim("market", frozen_ms=at)
+    lab.sim("advance", ms=3_600_000)
+    told = lab.one.get("public/mark-price", instId=SWAP)["data"][0]
+    assert (told["markPx"], told["ts"]) == (before, str(at + 3_600_000))
+    rows = lab.one.get("market/candles", instId=SWAP, bar="15m", limit=4)["data"]
+    assert len({row[4] for row in rows if int(row[0]) >= at}) == 1
+    assert {row[5] for row in rows if int(row[0]) >= at} == {"0"}
+
+
+def test_bills_may_be_told_late(lab: Lab) -> None:
+    """Faults: B5, a payment that is booked after its time."""
+    lab.sim("lag", bills_ms=5_000)
+    lab.one.order()
+    assert [bill["type"] for bill in lab.one.get("account/bills")["data"]] == []
+    lab.sim("advance", ms=5_000)
+    assert [bill["type"] for bill in lab.one.get("account/bills")["data"]] == ["2", "1"]
+
+
 def test_funding_may_be_missing(lab: Lab) -> None:
     """Faults: B5."""
     lab.sim("market", no_funding=True)

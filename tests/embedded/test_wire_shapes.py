@@ -39,10 +39,7 @@ def one() -> Caller:
     made.order(clOrdId="second", side="sell", sz="0.5", reduceOnly=True)
     made.order(**PROTECTED, clOrdId="rests")
     made.post("trade/order-algo", STOP | {"slOrdPx": "-1", "algoClOrdId": "stop"})
-    made.wire.faults.maintenance.append(
-        dict.fromkeys(("title", "href", "scheDesc", "maintType"), "") | {"state": "ongoing", "begin": "1", "end": "2", "serviceType": "5"}
-    )
-    made.wire.faults.maintenance[0] |= {"system": "unified", "env": "1"}
+    made.wire.faults.maintenance.append({"begin": "1", "end": "2"})
     made.wire.pass_time(60)
     return made
 

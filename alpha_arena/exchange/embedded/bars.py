@@ -69,7 +69,14 @@ def candle_rows(call: Call, inst_id: str, ct_val: float, kind: Kind, cap: int, r
     bars, closed = _served(call, inst_id, shape, (start, end, now), kind)
     written = _rows(bars, closed.tolist(), ct_val if kind == "last" else 0.0)
     rows = [row for row in reversed(written) if recent or row[-1] == "1"][:limit]
-    return _spoiled(call, inst_id, rows)
+    return _spoiled(call, inst_id, _frozen(call, inst_id, kind, rows) if call.faults.frozen_ms else rows)
+
+
+def _frozen(call: Call, inst_id: str, kind: Kind, rows: list[list[str]]) -> list[list[str]]:
+    """What has opened since prices stand still is flat and without volume."""
+    since = call.faults.frozen_ms
+    price = text(getattr(call.exchange.feed.price(inst_id, since), kind))
+    return [row if int(row[0]) < since else [row[0], *[price] * 4, *["0"] * (len(row) - 6), row[-1]] for row in rows]
 
 
 def _served(call: Call, inst_id: str, shape: Span, times: tuple[int, int, int], kind: Kind) -> tuple[Candles, NDArray[np.bool_]]:

@@ -5,9 +5,9 @@ advance  {to} or {ms}                            a stepped clock runs on, and wh
 fault    {match: {method, path, body, nth}, times, probability, when: before|after, action}, or {clear: true}
          action: drop, empty, html, dup_request, dup_reply, reorder, {hang: ms}, {delay: ms}, {truncate: bytes}, {code: "50013"},
          {http: {status, body}}
-lag      {fills_ms, orders_ms, positions_ms}     how late private endpoints know
+lag      {fills_ms, orders_ms, positions_ms, bills_ms}  how late private endpoints know
 market   {states: {inst_id: live|suspend|preopen}, edits: [{inst_id, ts, kind: gap|dup|revise|set, factor, column, value}],
-          reversed_rows, stale_ms, no_funding, maintenance: [rows of system/status], price: {inst_id: factor}}
+          reversed_rows, stale_ms, frozen_ms, no_funding, maintenance: [rows of system/status]}
 account  {name, deposit | external: {inst_id, side, sz} | liquidate: inst_id | adl: {inst_id, sz} | perm | refuse: code}
 state    {dup_policy, dup_window_ms, attach_fails}  all optional; tells clock, faults that wait, and how often each endpoint was asked
 dump     the whole ledger with its SHA-256
@@ -85,6 +85,7 @@ class LagCommand:
     fills_ms: Ms = 0
     orders_ms: Ms = 0
     positions_ms: Ms = 0
+    bills_ms: Ms = 0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -107,6 +108,7 @@ class MarketCommand:
     edits: list[EditCommand] = field(default_factory=list)
     reversed_rows: bool | None = None
     stale_ms: Ms | None = None
+    frozen_ms: Ms | None = None
     no_funding: bool | None = None
     maintenance: list[dict[str, str]] | None = None
 
@@ -220,7 +222,7 @@ class Control:
                 raise LookupError(f"there is no instrument {name[:50]}; there are {', '.join(known)}")
         faults.states |= command.states
         faults.edits |= {(e.inst_id, e.ts): Edit(e.kind, e.factor, e.column, e.value) for e in command.edits}
-        for name in ("reversed_rows", "stale_ms", "no_funding", "maintenance"):
+        for name in ("reversed_rows", "stale_ms", "frozen_ms", "no_funding", "maintenance"):
             if getattr(command, name) is not None:
                 setattr(faults, name, getattr(command, name))
         return {"states": faults.states, "edits": len(faults.edits)}

@@ -75,6 +75,7 @@ class Lag:
     fills_ms: int = 0
     orders_ms: int = 0
     positions_ms: int = 0
+    bills_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -84,7 +85,8 @@ class Faults:
     Attributes:
         skew_ms: added to the exchange's clock. maintenance: rows of system/status. states: instruments that are not live.
         refusals: code that a private request of an API key gets. edits: of candles, by (inst_id, ts).
-        reversed_rows: candles oldest first. stale_ms: market data end there, 0 for not. no_funding: no funding rates are told.
+        reversed_rows: candles oldest first. stale_ms: market data end there, 0 for not; frozen_ms: prices stand still from there on, while
+            their times go on. no_funding: no funding rates are told.
         requests: how many came, by "METHOD path".
     """
 
@@ -98,6 +100,7 @@ class Faults:
     edits: dict[tuple[str, int], Edit] = field(default_factory=dict)
     reversed_rows: bool = False
     stale_ms: int = 0
+    frozen_ms: int = 0
     no_funding: bool = False
     requests: Counter[str] = field(default_factory=Counter)
     remembered: dict[str, deque[tuple[int, list[Holding]]]] = field(default_factory=dict)

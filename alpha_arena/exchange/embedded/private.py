@@ -263,7 +263,8 @@ def _bills(call: Call, days: int) -> Answer:
     if call.query.get("ccy", CURRENCY) != CURRENCY or call.query.get("ctType") == "inverse":
         return Answer([])
     filters = {name: call.query[name] for name in ("instType", "mgnMode", "type", "subType", "instId") if call.query.get(name)}
-    kept: Iterable[Bill] = paging.spanned(reversed(call.client.bills), call.query, lambda bill: bill.ts, call.market_ms - days * DAY_MS)
+    known = (bill for bill in reversed(call.client.bills) if bill.ts + call.faults.lag.bills_ms <= call.market_ms)
+    kept: Iterable[Bill] = paging.spanned(known, call.query, lambda bill: bill.ts, call.market_ms - days * DAY_MS)
     shown = (bill for bill in kept if not filters or _fits(bill_row(bill), filters))
     return Answer([bill_row(bill) for bill in paging.page(shown, call.query, lambda bill: int(bill.bill_id))])
 

@@ -14,6 +14,7 @@ from alpha_arena.exchange.embedded.rows import Row, blank, instrument_type, text
 
 TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
 CAP_LAST, CAP_DERIVED, CAP_FUNDING, CAP_BOOK = 300, 100, 400, 400
+MAINTENANCE = blank("title begin end href scheDesc maintType") | {"state": "ongoing", "serviceType": "5", "system": "unified", "env": "1"}
 FUNDING_BOUND = "0.00375"
 QUARTER_MS = 92 * 86_400_000
 
@@ -43,7 +44,7 @@ def indexed(call: Call) -> Contract:
 
 def point(call: Call, inst_id: str) -> Price:
     """Prices now."""
-    return call.exchange.feed.price(inst_id, call.faults.stale_ms or call.market_ms)
+    return call.exchange.feed.price(inst_id, call.faults.stale_ms or call.faults.frozen_ms or call.market_ms)
 
 
 def time(call: Call) -> Answer:
@@ -54,7 +55,8 @@ def time(call: Call) -> Answer:
 def status(call: Call) -> Answer:
     """GET system/status."""
     state = paging.chosen(call.query, "state", ("scheduled", "ongoing", "pre_open", "completed", "canceled"))
-    return Answer([row for row in call.faults.maintenance if state in ("", row["state"])])
+    rows = [MAINTENANCE | row for row in call.faults.maintenance]
+    return Answer([row for row in rows if state in ("", row["state"])])
 
 
 def instruments(call: Call) -> Answer:
