@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 
 from alpha_arena.core.types import Account, Fill, Order, Payment, Target
 
-OPEN_STATES = ("INTENT", "WORKING")
-FINAL_STATES = ("FILLED", "LAPSED", "REJECTED", "CANCELLED")
+# SENT: on its way; UNKNOWN: no clear answer; PARTIAL: some of it filled, or filled and not all of it booked yet
+OPEN_STATES = ("INTENT", "SENT", "UNKNOWN", "WORKING", "PARTIAL")
+FINAL_STATES = ("FILLED", "LAPSED", "REJECTED", "CANCELLED", "EXPIRED")
+# changes of cash that are no execution: each is a bill of its own
+PAYMENT_KINDS = ("funding", "transfer", "penalty", "rounding", "external")
+# fills with these reasons close their side to new targets for a while
+PROTECTIVE_REASONS = ("stop", "take", "liquidation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
-    """A step in an order's life. state: INTENT, WORKING, FILLED, LAPSED, REJECTED, CANCELLED; cause: why, in words."""
+    """A step in an order's life. state: one of OPEN_STATES or FINAL_STATES; cause: why, in words."""
 
     order_id: str
     ts: int

@@ -103,7 +103,9 @@ def _closed(
 ) -> Iterator[Trade]:
     for event in events:
         if isinstance(event, Payment):
-            open_[event.symbol].funding -= event.amount
+            # a live position may be closed in the bar of a settlement that it still paid: its trade is over by then
+            if event.symbol in open_:
+                open_[event.symbol].funding -= event.amount
             continue
         trade = open_.setdefault(event.symbol, OpenTrade(event.symbol, event.ts))
         side = trade.position.side

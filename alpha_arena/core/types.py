@@ -243,7 +243,7 @@ class Order:
 class Fill:
     """An execution. ts: open of the bar in which it happened; quantity signed, base; fee in quote, positive when paid.
 
-    `reason` is signal, stop, take or liquidation. `trade_id` is unique on its exchange.
+    `reason` is signal, stop, take, liquidation or external (not this trader's order). `trade_id` is unique on its exchange.
     """
 
     trade_id: str
@@ -258,13 +258,21 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A funding payment. amount in quote, positive when received; `assumed` where the rate was not known."""
+    """A change of cash that is no execution. amount in quote, positive when received.
+
+    Attributes:
+        rate: of funding, NaN where the exchange does not say it; `assumed` where it was not known.
+        kind: funding; transfer, penalty (liquidation), rounding or external (not made by this trader).
+        bill_id: the exchange's, "" where the payment was computed.
+    """
 
     ts: int
     symbol: str
     amount: float
     rate: float
     assumed: bool = False
+    kind: str = "funding"
+    bill_id: str = ""
 
 
 RUINED = "the account's equity was gone at a close"

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from alpha_arena.core.accounting import book, pay, realised
 from alpha_arena.core.errors import AlreadyDecided, StoreError
-from alpha_arena.core.records import FINAL_STATES, OPEN_STATES, Booking, Decision, OrderEvent
+from alpha_arena.core.records import FINAL_STATES, OPEN_STATES, PAYMENT_KINDS, Booking, Decision, OrderEvent
 from alpha_arena.core.timeframes import UNIT_MS
 from alpha_arena.core.timeline import timeline
-from alpha_arena.core.types import FLAT, Account, Fill, Order, Payment, Position, RiskState
+from alpha_arena.core.types import FLAT, RUINED, Account, Fill, Order, Payment, Position, RiskState
 from alpha_arena.data import tables
 from alpha_arena.data.lease import Lease
 from alpha_arena.data.rebuild import rebuild
@@ -24,6 +24,8 @@ from alpha_arena.data.service import DataService
 
 STOPS = ("stop", "liquidation")
 TOLERANCE = 1e-6
+EXIT_STARTS = {kind: ("WORKING", f"{kind} level of the held position") for kind in ("stop", "take", "liquidation")}
+EXTERNAL_START = ("EXTERNAL", "not an order of this trader")
 
 
 class Ledger:
@@ -132,7 +134,8 @@ class Ledger:
     def _halted(self, connection: Connection) -> str:
         table = tables.halts
         open_ = (table.c.trader == self.trader) & table.c.acknowledged_ms.is_(None)
-        return connection.execute(select(table.c.reason).where(open_).order_by(table.c.id).limit(1)).scalar() or ""
+        reasons = connection.execute(select(table.c.reason).where(open_).order_by(table.c.id)).scalars().all()
+        return RUINED if RUINED in reasons else next(iter(reasons), "")
 
     def _orders_between(self, connection: Connection, start: int, end: int) -> int:
         table = tables.orders
@@ -200,9 +203,9 @@ class Ledger:
         connection.execute(update(table).where(mine).values(state=event.state, cause=event.cause, updated_ts=event.ts))
 
     def book(self, booking: Booking) -> None:
-        """Record a bar's fills, payments, events, account and equity in one transaction.
+        """Record a bar's fills, payments, events, account and equity in one transaction; what is known changes nothing.
 
-        A bar that is not after the last booked one changes nothing, nor does a fill or payment that is known.
+        Of a bar that is booked already, fills and payments that come late are absorbed: cash and positions change, equity at its close not.
 
         Raises:
             StoreError: fills and payments do not explain the account; nothing is written.
@@ -210,20 +213,20 @@ class Ledger:
         """
         with self._write() as connection:
             last = self._last_booked(connection)
-            if last is not None and booking.ts <= last:
-                return
+            late = last is not None and booking.ts <= last
+            known = self._known(connection, booking)
+            news = [event for event in timeline([booking]) if reference(event) not in known]
             for order in booking.exits:
-                self._order(connection, order, booking.ts, "WORKING", f"{order.kind} level of the held position")
-            self._changes(connection, booking)
+                self._order(connection, order, booking.ts, *EXIT_STARTS.get(order.kind, EXTERNAL_START))
+            if news or not late:
+                self._changes(connection, booking, news)
+                self._positions(connection, booking.account.positions, booking.close_ts)
+                (self._cash if late else self._equity)(connection, booking)
             for event in booking.events:
                 self._event(connection, event)
-            self._positions(connection, booking.account.positions, booking.close_ts)
-            self._equity(connection, booking)
 
-    def _changes(self, connection: Connection, booking: Booking) -> None:
+    def _changes(self, connection: Connection, booking: Booking, events: Sequence[Fill | Payment]) -> None:
         """A bill for every change of cash, checked against the account that the executor gives."""
-        known = self._known(connection, booking)
-        events = [event for event in timeline([booking]) if reference(event) not in known]
         account, bills = self._account(connection), []
         for event in events:
             bills += self._bills(account, event)
@@ -238,7 +241,7 @@ class Ledger:
         trades, bills = tables.trades, tables.bills
         filled = [reference(fill) for fill in booking.fills]
         paid = [reference(payment) for payment in booking.payments]
-        mine = (bills.c.trader == self.trader) & (bills.c.kind == "funding")
+        mine = (bills.c.trader == self.trader) & bills.c.kind.in_(PAYMENT_KINDS)
         queries = (
             (filled, select(trades.c.trade_id).where(trades.c.exchange == self.exchange, trades.c.trade_id.in_(filled))),
             (paid, select(bills.c.reference).where(mine, bills.c.reference.in_(paid))),
@@ -257,7 +260,7 @@ class Ledger:
 
     def _bills(self, account: Account, event: Fill | Payment) -> list[dict[str, Any]]:
         if isinstance(event, Payment):
-            bill = self._bill(event.ts, "funding", event.symbol, reference(event), event.amount)
+            bill = self._bill(event.ts, event.kind, event.symbol, reference(event), event.amount)
             return [{**bill, "rate": event.rate, "assumed": event.assumed}]
         profit = realised(account.position(event.symbol), event)
         made = [self._bill(event.ts, "fee", event.symbol, event.trade_id, -event.fee)] if event.fee else []
@@ -282,6 +285,11 @@ class Ledger:
         mine = tables.orders.c.client_order_id == order_id
         connection.execute(update(tables.orders).where(mine).values(filled=filled, average=average, fee=sum(row.fee for row in rows)))
 
+    def _cash(self, connection: Connection, booking: Booking) -> None:
+        """Cash and equity after what came late; the peak is that of closes."""
+        mine = tables.balances.c.trader == self.trader
+        connection.execute(update(tables.balances).where(mine).values(cash=booking.account.cash, equity=booking.equity))
+
     def _equity(self, connection: Connection, booking: Booking) -> None:
         held = booking.account.positions.items()
         notional = sum(position.quantity * booking.prices[symbol] for symbol, position in held if position.quantity)
@@ -293,9 +301,10 @@ class Ledger:
         connection.execute(update(tables.balances).where(mine).values(**cash, peak_equity=peak, updated_ts=booking.close_ts))
 
     def halt(self, ts: int, reason: str) -> None:
-        """Latch a halt until it is acknowledged; one that is latched already is kept."""
+        """Latch a halt until it is acknowledged; one that is latched already is kept, and only that equity is gone is latched beside it."""
         with self._write() as connection:
-            if not self._halted(connection):
+            latched = self._halted(connection)
+            if not latched or (reason == RUINED and latched != RUINED):
                 connection.execute(insert(tables.halts), [{"trader": self.trader, "ts": ts, "reason": reason}])
 
     def acknowledge(self, ts: int, by: str) -> int:

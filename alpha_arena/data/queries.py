@@ -153,15 +153,15 @@ def fills(
 
 
 def bills(service: DataService, trader: str | None = None, kind: str | None = None, limit: int = 100) -> list[Row]:
-    """Changes of cash, quote currency, positive when received: deposit, fee, realised, funding."""
+    """Changes of cash, quote currency, positive when received: deposit, fee, realised, or one of core.records.PAYMENT_KINDS."""
     return rows(service, newest(tables.bills, limit, trader=trader, kind=kind))
 
 
 def sums(service: DataService, trader: str) -> Row:
-    """What each kind of bill adds up to, quote currency: deposit, realised, fee, funding; together the cash."""
+    """What each kind of bill adds up to, quote currency: deposit, realised, fee, funding, what else there is; together the cash."""
     totals: Row = dict.fromkeys(("deposit", "realised", "fee", "funding"), 0.0)
     for bill in rows(service, matching(tables.bills, trader=trader)):
-        totals[bill["kind"]] += bill["amount"]
+        totals[bill["kind"]] = totals.get(bill["kind"], 0.0) + bill["amount"]
     return totals
 
 

@@ -1,4 +1,4 @@
-"""An account from what happened to it: deposits, decisions, fills and funding, in their order."""
+"""An account from what happened to it: deposits, decisions, fills and payments, in their order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from alpha_arena.core.accounting import book, disarmed, pay
+from alpha_arena.core.records import PAYMENT_KINDS, PROTECTIVE_REASONS
 from alpha_arena.core.types import Account, Fill, Order
 from alpha_arena.data import tables
 from alpha_arena.data.records import fill_of, number, order_of, payment_of
@@ -32,7 +33,7 @@ def fill(account: Account, made: Fill, order: Order | None) -> Account:
     before = account.position(made.symbol)
     booked = book(account, made)
     after = booked.position(made.symbol)
-    if made.reason != "signal":
+    if made.reason in PROTECTIVE_REASONS:
         after = disarmed(after, before.side, made.ts)
     elif order and after.side not in (0, before.side):
         after = replace(after, stop=order.stop, take=order.take)
@@ -44,7 +45,7 @@ def happened(connection: Connection, trader: str) -> Iterable[Event]:
     found: list[Event] = []
     for table, rank in ((tables.decisions, DECIDED), (tables.bills, PAID), (tables.trades, FILLED)):
         rows = connection.execute(select(table).where(table.c.trader == trader)).all()
-        found += [(row.ts, rank, row.id, row) for row in rows if rank != PAID or row.kind == "funding"]
+        found += [(row.ts, rank, row.id, row) for row in rows if rank != PAID or row.kind in PAYMENT_KINDS]
     return sorted(found, key=lambda event: event[:3])
 
 

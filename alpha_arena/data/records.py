@@ -100,10 +100,10 @@ def fill_row(fill: Fill) -> dict[str, Any]:
 
 
 def payment_of(row: Any) -> Payment:
-    """A funding payment from its bill."""
-    return Payment(row.ts, row.symbol, row.amount, number(row.rate), row.assumed)
+    """A payment from its bill."""
+    return Payment(row.ts, row.symbol, row.amount, number(row.rate), row.assumed, row.kind)
 
 
 def reference(event: Fill | Payment) -> str:
-    """What makes a fill or payment one that is booked once: its trade id, or its symbol and time."""
-    return event.trade_id if isinstance(event, Fill) else f"{event.symbol} {event.ts}"
+    """What makes a fill or payment one that is booked once: its trade or bill id, or its symbol and time."""
+    return event.trade_id if isinstance(event, Fill) else event.bill_id or f"{event.symbol} {event.ts}"

@@ -321,3 +321,56 @@ alerts = Table(
     text("kind"),
     text("message"),
 )
+sent_orders = Table(
+    "sent_orders",
+    METADATA,
+    text("client_order_id", primary_key=True),
+    text("trader"),
+    text("exchange_order_id"),
+    Column("attempts", Integer, nullable=False),
+    time_ms("sent_ms"),
+    time_ms("expires_ms"),
+)
+protections = Table(
+    "protections",
+    METADATA,
+    text("client_id", primary_key=True),
+    text("trader"),
+    text("symbol"),
+    text("client_order_id"),
+    Column("number", Integer, nullable=False),
+    *(money(name) for name in ("quantity", "stop", "take")),
+    text("state"),
+    time_ms("created_ms"),
+    Index("ix_protections_trader_symbol", "trader", "symbol"),
+)
+account_states = Table(
+    "account_states",
+    METADATA,
+    text("trader", primary_key=True),
+    text("state"),
+    text("reason"),
+    time_ms("since_ms"),
+    time_ms("updated_ms"),
+)
+controls = Table(
+    "controls",
+    METADATA,
+    text("trader"),
+    text("kind"),
+    text("policy"),
+    text("reason"),
+    text("made_by"),
+    time_ms("ts"),
+    PrimaryKeyConstraint("trader", "kind"),
+)
+audits = Table(
+    "audits",
+    METADATA,
+    identity(),
+    text("trader"),
+    time_ms("ts"),
+    text("action"),
+    text("made_by"),
+    text("detail"),
+)

@@ -20,12 +20,13 @@ from series import BTC, same, walk
 from alpha_arena.core.errors import ConfigError, StoreError
 from alpha_arena.data import schema
 from alpha_arena.data.database import Database
+from alpha_arena.data.live_ledger import LiveLedger
 from alpha_arena.data.service import DataService
 from alpha_arena.data.tables import METADATA
 
 LISTED = """candles funding_rates prices instruments decisions strategy_allocations llm_calls orders trades positions balances
 order_lifecycle_events bills equity_snapshots backtests backtest_trades data_gaps ingest_runs leases clock trials halts candle_revisions
-outcomes alerts"""
+outcomes alerts sent_orders protections account_states controls audits"""
 
 
 def test_every_table_exists_and_every_trading_row_carries_its_trader() -> None:
@@ -55,9 +56,18 @@ def test_data_survives_the_upgrade_from_every_earlier_schema(tmp_path: Path, rev
     with service.database.write() as connection:
         command.upgrade(schema.alembic_config(connection), revision)
         connection.exec_driver_sql(f"INSERT INTO candles VALUES ('x', '{BTC}', '1h', 3600000, 1, 2, 0.5, 1.5, 9)")
+        connection.exec_driver_sql("INSERT INTO balances VALUES ('t', '990.5', '991', '1000', '1000', 3600000, 7200000)")
+        connection.exec_driver_sql(f"INSERT INTO positions VALUES ('t', '{BTC}', '0.5', '100', '90', NULL, 0, 0, 7200000)")
+        row = f"'o', 't', 'simulated', '{BTC}', 'market', '0.5', NULL, '90', NULL, '0', NULL, '0', false, 'WORKING', '', 7200000, 7200000"
+        connection.exec_driver_sql(f"INSERT INTO orders VALUES ({row})")
     service.upgrade()
     service.check_schema()
     assert service.get_ohlcv(BTC, "1h", 5).close.tolist() == [1.5]
+    ledger = LiveLedger(service, "t", "1h", "simulated")
+    assert (ledger.account().cash, ledger.account().position(BTC).stop) == (990.5, 90.0)
+    assert [(one.order.id, one.state, one.attempts) for one in ledger.tracked()] == [("o", "WORKING", 0)]
+    ledger.sending(ledger.open_orders()[0], 7200001, 7205000)
+    assert ledger.tracked()[0].expires_ms == 7205000
     service.close()
 
 
@@ -110,7 +120,7 @@ def test_a_newer_schema_is_refused(service: DataService) -> None:
 def test_an_older_schema_is_refused_with_the_command(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "HISTORY", (*schema.HISTORY, "0999"))
     monkeypatch.setattr(schema, "HEAD", "0999")
-    with pytest.raises(StoreError, match=r"is of schema 0001, this program needs 0999; run alpha-arena db upgrade"):
+    with pytest.raises(StoreError, match=r"is of schema 0002, this program needs 0999; run alpha-arena db upgrade"):
         service.check_schema()
 
 

@@ -1,0 +1,151 @@
+"""What people tell traders to do: the kill switch, pauses, close now. It survives restarts, and each word leaves an audit row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, insert, select
+
+from alpha_arena.core.errors import ConfigError
+from alpha_arena.data.database import Database
+from alpha_arena.data.service import DataService
+from alpha_arena.data.tables import audits, controls
+
+Policy = Literal["hold", "flatten"]
+POLICIES = ("hold", "flatten")
+EVERYONE = ""
+FILE = "KILL"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a trader has been told.
+
+    Attributes:
+        killed: policy of the kill switch, "" where it is off: hold keeps positions with their protection, flatten closes them.
+        reason: of the kill switch. paused: why entries are paused, "" where they are not.
+        close_ms: when its positions were asked to be closed, None where they were not.
+    """
+
+    killed: Policy | Literal[""] = ""
+    reason: str = ""
+    paused: str = ""
+    close_ms: int | None = None
+
+    @property
+    def no_entries(self) -> str:
+        """Why nothing may be opened, "" where it may."""
+        if self.killed:
+            return f"the kill switch is on ({self.reason})" if self.reason else "the kill switch is on"
+        return f"entries are paused ({self.paused})" if self.paused else ""
+
+
+def read(connection: Connection, trader: str) -> Orders:
+    """A trader's orders from the rows alone; flatten goes before hold."""
+    rows = connection.execute(select(controls).where(controls.c.trader.in_((EVERYONE, trader)))).all()
+    kills = sorted((row for row in rows if row.kind == "kill"), key=lambda row: (row.policy != "flatten", row.trader))
+    paused = next((row.reason or f"by {row.made_by}" for row in rows if row.kind == "pause"), "")
+    asked = [row.ts for row in rows if row.kind == "close"]
+    policy: Any
+    policy, reason = (kills[0].policy, kills[0].reason) if kills else ("", "")
+    return Orders(policy, reason, paused, max(asked, default=None))
+
+
+def audit(connection: Connection, trader: str, ts: int, action: str, by: str, detail: str) -> None:
+    """Append to what people and the program did to a trader; "" is everyone."""
+    row = {"trader": trader, "ts": ts, "action": action, "made_by": by, "detail": detail}
+    connection.execute(insert(audits), [row])
+
+
+def kill_file(database: Database) -> Path | None:
+    """The file beside an SQLite database whose presence is a kill switch."""
+    return database.path.parent / FILE if database.path else None
+
+
+class Controls:
+    """The switches. `trader` is a slug, EVERYONE ("") for all; times are ms UTC.
+
+    Args:
+        file: whose presence kills everyone, `KILL` beside an SQLite database; the word flatten in it chooses that policy. A program or a
+            person may make it without the database.
+    """
+
+    def __init__(self, service: DataService, file: Path | None = None) -> None:
+        self.database = service.database
+        self.file = file or kill_file(service.database)
+
+    def state(self, trader: str) -> Orders:
+        """What holds for a trader now; a kill file that cannot be read is a kill switch that holds."""
+        with self.database.read() as connection:
+            told = read(connection, trader)
+        policy = self._file_policy()
+        if not policy or told.killed == "flatten":
+            return told
+        return Orders(policy, told.reason if told.killed else f"file {self.file}", told.paused, told.close_ms)
+
+    def _file_policy(self) -> Policy | Literal[""]:
+        if self.file is None or not self.file.exists():
+            return ""
+        try:
+            return "flatten" if "flatten" in self.file.read_text(encoding="utf-8") else "hold"
+        except (OSError, UnicodeDecodeError):
+            return "hold"
+
+    def kill(self, trader: str, ts: int, by: str, policy: Policy = "hold", reason: str = "") -> None:
+        """Stop all trading. The file is written first, so that a database that refuses does not stand in the way.
+
+        Raises:
+            ConfigError: an unknown policy.
+        """
+        if policy not in POLICIES:
+            raise ConfigError(f"policy={policy} is not allowed: it is hold or flatten")
+        if trader == EVERYONE and self.file is not None:
+            self.file.write_text(f"{policy}\n{reason}\n", encoding="utf-8")
+        self._put(trader, "kill", ts, by, policy, reason)
+
+    def pause(self, trader: str, ts: int, by: str, reason: str = "") -> None:
+        """No new entries; exits and protection go on."""
+        self._put(trader, "pause", ts, by, "", reason)
+
+    def close_now(self, trader: str, ts: int, by: str, reason: str = "") -> None:
+        """Close a trader's positions at its next cycle or sync; it may trade on with its next decision."""
+        self._put(trader, "close", ts, by, "", reason)
+
+    def _put(self, trader: str, kind: str, ts: int, by: str, policy: str, reason: str) -> None:
+        row = {"trader": trader, "kind": kind, "policy": policy, "reason": reason, "made_by": by, "ts": ts}
+        with self.database.write() as connection:
+            self.database.upsert(connection, controls, [row], ("trader", "kind"))
+            audit(connection, trader, ts, kind, by, " ".join(word for word in (policy, reason) if word))
+
+    def closed(self, trader: str, asked_ms: int, ts: int, detail: str) -> None:
+        """What was asked at `asked_ms` has been done; a later request stays."""
+        mine = (controls.c.trader == trader) & (controls.c.kind == "close") & (controls.c.ts <= asked_ms)
+        with self.database.write() as connection:
+            if connection.execute(delete(controls).where(mine)).rowcount:
+                audit(connection, trader, ts, "closed", "alpha-arena", detail)
+
+    def resume(self, trader: str, ts: int, by: str, reason: str = "") -> Sequence[str]:
+        """Lift a trader's kill switch and pause, for EVERYONE those of all; halts stay until they are acknowledged.
+
+        Returns:
+            what was lifted, each as "kill", "kill of TRADER", "pause of TRADER".
+        """
+        ours: list[Any] = [controls.c.kind.in_(("kill", "pause"))]
+        ours += [] if trader == EVERYONE else [controls.c.trader == trader]
+        with self.database.write() as connection:
+            found = connection.execute(select(controls.c.kind, controls.c.trader).where(*ours)).all()
+            connection.execute(delete(controls).where(*ours))
+            audit(connection, trader, ts, "resume", by, reason)
+        if trader == EVERYONE and self.file is not None:
+            self.file.unlink(missing_ok=True)
+        return [f"{row.kind} of {row.trader}" if row.trader else str(row.kind) for row in found]
+
+    def audits(self, trader: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """What people and the program did, newest first; None for all traders."""
+        query = select(audits).order_by(audits.c.id.desc()).limit(limit)
+        query = query if trader is None else query.where(audits.c.trader.in_((EVERYONE, trader)))
+        with self.database.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
