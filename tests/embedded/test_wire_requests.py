@@ -391,6 +391,14 @@ def test_limits_are_counted_by_account_instrument_and_address(one: Caller) -> No
     assert one.get("account/balance")["code"] == "0"
 
 
+def test_public_limits_are_counted_by_address_or_by_what_is_asked_for(one: Caller) -> None:
+    assert {one.get("public/time", ip=number)["code"] for number in range(10)} == {"0"}
+    assert one.get("public/time", ip=10)["code"] == "50011"
+    assert {one.get("public/funding-rate", instId=SWAP)["code"] for _ in range(10)} == {"0"}
+    assert one.get("public/funding-rate", instId=SWAP)["code"] == "50011"
+    assert one.get("public/funding-rate", instId="ANY")["code"] == "0"
+
+
 def test_a_batch_of_one_counts_as_a_single_order(one: Caller) -> None:
     for _ in range(60):
         one.post("trade/batch-orders", [market(sz="0")])

@@ -181,7 +181,7 @@ class Wire:
         route = _route(request)
         query = dict(parse_qsl(request.query, keep_blank_values=True))
         if not route.private:
-            self._limit(route, f"ip {query.get(route.key.removeprefix('ip+'), '')}")
+            self._limit(route, f"ip {query.get(route.key.partition('+')[2], '')}")
         owner = self._owner(request) if route.private else None
         body = _body(request) if route.method == "POST" else None
         if owner:
