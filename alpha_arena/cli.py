@@ -23,22 +23,25 @@ COMMANDS = {
     "db": "db upgrade | browse: migrate the database, look into its tables",
     "serve": "API and page alone",
     "deploy": "register the flows with a Prefect server",
+    "exchange": "the embedded exchange alone, until Ctrl-C",
+    "kill": "stop all trading at once: policy=hold or flatten; trader.id= for one",
+    "pause": "no new entries, of everyone or of trader.id=; exits and stops go on",
+    "close": "close positions now, of everyone or of trader.id=",
+    "resume": "end a pause or the kill switch",
     "acknowledge": "end a trader's halt after a drawdown",
 }
 COMING = {
     "sweep": "many backtests at once",
     "walkforward": "parameters chosen on the past, judged on what follows",
     "train": "train a reinforcement-learning agent",
-    "exchange": "the embedded exchange alone",
     "arena": "the leaderboard of all traders and benchmarks",
     "verify": "compare live trading with its backtest",
     "check": "look for bias in a strategy",
-    "kill": "stop all trading at once",
     "export": "write stored data to files",
     "doctor": "check keys, contract rules, clock and limits of an exchange",
 }
 # commands that run until interrupted and print for themselves
-LIVE = ("up", "serve")
+LIVE = ("up", "serve", "exchange")
 HELP = """alpha-arena COMMAND [KEY=VALUE ...]
 
 {commands}

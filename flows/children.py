@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alpha_arena.core.errors import ConfigError
+from alpha_arena.settings.gates import key_of, without_confirmation
 from flows.supervisor import Child
 from flows.work import Pulse
 
@@ -32,6 +33,7 @@ class Plan:
         folder: where the lock, the log, the runner's state and Prefect's database lie.
         overrides: of the command, handed on to the runner and the page.
         host, port: of the page. prefect_port: of Prefect's server and its own page, on loopback.
+        exchange_port: of the embedded exchange, on loopback; 0 where another market is traded.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class Plan:
     host: str
     port: int
     prefect_port: int
+    exchange_port: int = 0
 
     @property
     def address(self) -> str:
@@ -130,14 +133,26 @@ def hung(pulse: Pulse, wall: Callable[[], float] = time.time) -> Callable[[int],
 
 def for_page(overrides: tuple[str, ...]) -> tuple[str, ...]:
     """Overrides of `serve` that make it see what `up` runs with these."""
-    keys = {text.lstrip("+").partition("=")[0] for text in overrides}
+    keys = {key_of(text) for text in overrides}
     exchange = () if "exchange" in keys or "executor=okx" in overrides else ("exchange=synthetic",)
     arena = () if {key.partition(".")[0] for key in keys} & ONE_TRADER else ("arena=default",)
-    return (*exchange, *arena, *(text for text in overrides if text.lstrip("+").partition("=")[0] not in INGEST_ONLY))
+    return (*exchange, *arena, *(text for text in overrides if key_of(text) not in INGEST_ONLY))
+
+
+def for_exchange(plan: Plan) -> tuple[str, ...]:
+    """Overrides of `exchange` that make it hold an account for each trader that `up` runs, at the port that was found free."""
+    kept = (text for text in for_page(plan.overrides) if key_of(text) != "exchange.port")
+    return (*without_confirmation(tuple(kept)), f"exchange.port={plan.exchange_port}")
+
+
+def exchange_of(plan: Plan, env: Mapping[str, str]) -> Child:
+    """The embedded exchange, ready when it tells the time."""
+    ready = answers_at(LOOPBACK, plan.exchange_port, "/api/v5/public/time")
+    return Child("exchange", "flows.exchange_process", for_exchange(plan), env, ready, stop_order=1, longest_wait_s=4.0)
 
 
 def children_of(plan: Plan, opened: Callable[[], None]) -> list[Child]:
-    """Prefect, runner and page; nothing waits for Prefect.
+    """The embedded exchange if it is traded, Prefect, runner and page; nothing waits for Prefect, the runner waits for the exchange.
 
     Args:
         opened: called when the page answers for the first time.
@@ -153,8 +168,11 @@ def children_of(plan: Plan, opened: Callable[[], None]) -> list[Child]:
 
     serve = (*for_page(plan.overrides), f"monitor.host={plan.host}", f"monitor.port={plan.port}")
     prefect = ("server", "start", "--host", LOOPBACK, "--port", str(plan.prefect_port))
+    exchange = [exchange_of(plan, env)] if plan.exchange_port else []
+    after = tuple(child.name for child in exchange)
     return [
-        Child("runner", "flows.runner_process", plan.overrides, env, alive(pulse), hung(pulse), stop_s=6.0, longest_wait_s=4.0),
+        *exchange,
+        Child("runner", "flows.runner_process", plan.overrides, env, alive(pulse), hung(pulse), after, stop_s=6.0, longest_wait_s=4.0),
         Child("page", "alpha_arena.cli", ("serve", *serve), env, page_ready),
         Child("prefect", "prefect", prefect, env, answers_at(LOOPBACK, plan.prefect_port, "/api/health"), stop_order=1),
     ]

@@ -15,7 +15,7 @@ from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import Settings
 from alpha_arena.settings.gates import refuse_secrets
-from flows.children import Plan, children_of, free_port
+from flows.children import LOOPBACK, Plan, children_of, free_port
 from flows.lock import only_one
 from flows.market import pace_of
 from flows.supervisor import Child, Supervisor
@@ -46,13 +46,25 @@ def main(settings: Settings) -> int:
     with only_one(folder / "up.lock"):
         monitor = settings.monitor
         port = free_port(monitor.host, monitor.port, "monitor.port")
-        plan = Plan(folder, tuple(settings.overrides), monitor.host, port, free_port("127.0.0.1", 0, "the port of Prefect"))
+        prefect_port = free_port(LOOPBACK, 0, "the port of Prefect")
+        plan = Plan(folder, tuple(settings.overrides), monitor.host, port, prefect_port, exchange_port(settings))
         service = DataService(settings.database_url)
         try:
             service.upgrade()
             return keep(plan, Timekeeper(service, pace))
         finally:
             service.close()
+
+
+def exchange_port(settings: Settings) -> int:
+    """Where the embedded exchange will listen; 0 where another market is traded.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+    exchange = settings.exchange
+    embedded = exchange is not None and exchange.kind == "embedded"
+    return free_port(LOOPBACK, int(exchange.params["port"]), "exchange.port") if exchange and embedded else 0
 
 
 def keep(plan: Plan, keeper: Timekeeper) -> int:

@@ -17,7 +17,7 @@ from alpha_arena.settings.overrides import combinations
 # `db upgrade` is short for `db db.action=upgrade`
 WORDS = ("data", "db")
 # they run until interrupted and print for themselves
-LIVE = ("up", "serve")
+LIVE = ("up", "serve", "exchange")
 
 
 def run_command(command: str, arguments: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import http.server
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ def test_nothing_on_loopback_goes_through_a_proxy() -> None:
         ("exchange.speed=120", "timeframes=[15m,1h]", "since_days=30"),
         ("exchange=okx", "arena=null", "symbols=[btc,eth]", "timeframe=4h"),
         ("strategy.ema_fast=10", "trader.id=mine"),
+        ("executor=okx", "exchange.speed=60"),
+        ("exchange=embedded", "arena=null", "confirm_live=false"),
     ],
 )
 def test_the_page_sees_the_market_and_the_traders_of_the_runner(overrides: tuple[str, ...]) -> None:
@@ -60,6 +63,20 @@ def test_the_runner_and_the_page_stop_before_prefect_and_nothing_waits_for_it() 
     assert max(children["runner"].stop_order, children["page"].stop_order) < children["prefect"].stop_order
     assert all(child.after == () for child in children.values())
     assert children["runner"].longest_wait_s == 4.0
+
+
+def test_the_exchange_comes_first_and_holds_an_account_for_each_trader() -> None:
+    """The runner needs it; it needs nothing, and is told of no confirmation."""
+    plan = replace(PLAN, overrides=("executor=okx", "exchange.port=0", "since_days=30", "confirm_live=false"), exchange_port=4300)
+    children = {child.name: child for child in children_of(plan, lambda: None)}
+    assert children["runner"].after == ("exchange",)
+    assert children["exchange"].after == ()
+    assert children["exchange"].stop_order > children["runner"].stop_order
+    served = load("exchange", children["exchange"].args)
+    assert served.exchange
+    assert (served.exchange.kind, served.exchange.params["port"]) == ("embedded", 4300)
+    assert [one.trader for one in served.traders] == [one.trader for one in load("up", plan.overrides).traders]
+    assert "confirm_live=false" not in children["exchange"].args
 
 
 def test_a_taken_port_is_refused_by_its_key_and_zero_finds_a_free_one() -> None:
