@@ -81,6 +81,9 @@ class Values:
     since_days: Annotated[int, Field(ge=1, le=20_000, json_schema_extra={"unit": "days"})] | None = None
     on: Literal["conf", "stored"] = "conf"
     confirm_live: bool = False
+    order_sync: Literal["open", "full"] = "open"
+    policy: Literal["hold", "flatten"] = "hold"
+    reason: str = ""
 
 
 @checked(frozen=True, config=FORBID)
@@ -231,7 +234,8 @@ class Settings:
         start_ms, end_ms: ms UTC, end exclusive; None for open. limit: bars. window: bars, 0 for all history.
         since_days: how far back a first import goes. timeframes: of candles to store, empty for none named.
         action: what data, db or loop are to do. on: where `strategies` looks.
-        environment: where orders go: paper, embedded, demo or live.
+        environment: where orders go: paper, embedded, demo or live. order_sync: which orders a sync reads from the exchange.
+        policy, reason: of a kill switch, a pause or a close.
         resolved: the whole configuration as a plain dict, secrets masked. config_hash: SHA-256 of what shapes the trader's decisions.
     """
 
@@ -246,6 +250,9 @@ class Settings:
     costs: Costs
     executor: ExecutorChoice
     environment: Environment
+    order_sync: Literal["open", "full"]
+    policy: Literal["hold", "flatten"]
+    reason: str
     trader: str
     traders: tuple[Settings, ...]
     initial_capital: float
