@@ -6,11 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isnan
+from math import isfinite, isinf, isnan
 
 import numpy as np
 
 from alpha_arena.core.costs import Costs
+from alpha_arena.core.errors import DataError
 from alpha_arena.core.ids import order_id
 from alpha_arena.core.market import Study, View
 from alpha_arena.core.ports import Decider, Executor, RiskRule, Store
@@ -95,13 +96,9 @@ def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: St
     Raises:
         AlreadyDecided: the trader has decided this bar before; nothing was sent.
     """
-    booking = executor.poll(tick.bar_ts)
-    store.book(booking)
-    if booking.equity <= 0:
-        store.halt(tick.close_ts, RUINED)
-    view = look(tick, study, booking, store, trader.equity_quote)
-    wanted = trader.decider.decide(view)
-    targets, refusals = limit(wanted, view, trader, store)
+    _, view = seen(tick, study, trader, executor, store)
+    wanted = {symbol: finite(target, symbol, tick, trader) for symbol, target in trader.decider.decide(view).items()}
+    targets, refusals = limit(wanted, view, trader)
     plans = {symbol: plan_symbol(symbol, target, view, tick, trader) for symbol, target in targets.items()}
     decisions = [remember(symbol, wanted[symbol], target, refusals[symbol], view, tick, trader) for symbol, target in targets.items()]
     orders = [order for planned in plans.values() for order in planned.orders]
@@ -110,11 +107,38 @@ def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: St
     return Cycle(executor.account(), decisions, orders)
 
 
-def apply(tick: Tick, executor: Executor, store: Store) -> Booking:
-    """Apply a closed bar and decide nothing: what `sync` does between decisions."""
+def finite(target: Target, symbol: str, tick: Tick, trader: Trader) -> Target:
+    """The target, if it can be one.
+
+    Raises:
+        DataError: its exposure is not a number, or a level is infinite; nothing was decided or sent.
+    """
+    if isfinite(target.exposure) and not (isinf(target.stop) or isinf(target.take)):
+        return target
+    given = f"exposure {target.exposure}, stop {target.stop}, take {target.take}"
+    raise DataError(
+        f"{trader.decider_name} wants {given} of {symbol} at the bar that opened at {tick.bar_ts}; nothing was sent, "
+        "let the strategy give 0 for flat and NaN for a level it does not have"
+    )
+
+
+def seen(tick: Tick, study: Study, trader: Trader, executor: Executor, store: Store) -> tuple[Booking, View]:
+    """Apply the bar that has closed, latch what it makes a rule halt for, and look at what may be known now."""
     booking = executor.poll(tick.bar_ts)
     store.book(booking)
-    return booking
+    if booking.equity <= 0:
+        store.halt(tick.close_ts, RUINED)
+    view = look(tick, study, booking, store, trader.equity_quote)
+    for rule in trader.rules:
+        reason = rule.halts(view) if hasattr(rule, "halts") else ""
+        if reason:
+            store.halt(view.ts, reason)
+    return booking, view
+
+
+def apply(tick: Tick, study: Study, trader: Trader, executor: Executor, store: Store) -> Booking:
+    """Apply a closed bar and decide nothing: what `sync` does between decisions."""
+    return seen(tick, study, trader, executor, store)[0]
 
 
 def run(every: Iterable[Tick], study: Study, trader: Trader, executor: Executor, store: Store) -> Iterator[Cycle]:
@@ -128,18 +152,12 @@ def look(tick: Tick, study: Study, booking: Booking, store: Store, fixed_equity:
     return View(tick.close_ts, tick.now_ms, tick.rows, study, booking.account, store.risk(tick.close_ts), booking.prices, fixed_equity)
 
 
-def limit(
-    wanted: Mapping[str, Target], view: View, trader: Trader, store: Store
-) -> tuple[Mapping[str, Target], Mapping[str, tuple[Refusal, ...]]]:
-    """Apply the risk rules in order, round levels, cap the sum of exposures; latch what latches."""
+def limit(wanted: Mapping[str, Target], view: View, trader: Trader) -> tuple[Mapping[str, Target], Mapping[str, tuple[Refusal, ...]]]:
+    """Apply the risk rules in order, round levels, cap the sum of exposures."""
     limited: dict[str, Target] = {}
     refusals: dict[str, tuple[Refusal, ...]] = {}
     for symbol, target in wanted.items():
         limited[symbol], refusals[symbol] = limit_symbol(target, symbol, view, trader)
-    for rule in trader.rules:
-        reason = rule.halts(view) if hasattr(rule, "halts") else ""
-        if reason:
-            store.halt(view.ts, reason)
     return cap_exposures(limited, trader.decider.leverage), refusals
 
 

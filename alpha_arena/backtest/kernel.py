@@ -179,7 +179,7 @@ def _rules(costs: Costs, instrument: Instrument, leverage: float, bar_ms: int, f
 
 def _settlements(market: Market) -> Settlements:
     end = int(market.ts[-1]) + market.bar_ms - 1 if len(market) else 0
-    known = complete(Funding(market.funding_ts, market.funding_rate), end)
+    known = complete(Funding(market.funding_ts, market.funding_rate), end, market.bar_ms)
     return Settlements(_ints(known.ts), _floats(known.rate), _flags(known.assumed))
 
 

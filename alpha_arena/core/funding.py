@@ -22,30 +22,38 @@ class CompleteFunding:
     assumed: NDArray[np.bool_]
 
 
-def missing(known: list[int], until_ms: int) -> list[int]:
-    """Times at which a settlement must have happened and none is known."""
-    added: list[int] = []
-    before = known[0] - FUNDING_INTERVAL_MS
-    for ts, following in zip(known, [*known[1:], None], strict=True):
-        interval = ts - before
-        end = until_ms + 1 if following is None else following - interval // 2
-        gap = range(ts + interval, end, interval)
-        added += gap
-        before = gap[-1] if gap else ts
-    return added
+def filled(known: list[int], until_ms: int, bar_ms: int) -> tuple[list[int], list[int]]:
+    """Rows of the settlements that count, and the times of those that must have happened and were not known when their bar had closed."""
+    rows, added = [0], list[int]()
+    last, interval = known[0], FUNDING_INTERVAL_MS
+    for row, ts in enumerate([*known[1:], until_ms + bar_ms], 1):
+        due = last + interval
+        while due <= until_ms and ts >= (due // bar_ms + 1) * bar_ms:
+            added.append(due)
+            last, due = due, due + interval
+        if row == len(known) or (added and last == added[-1] and ts < last + interval // 2):
+            # what comes late has been charged already, at the assumed rate
+            continue
+        rows.append(row)
+        interval, last = ts - last, ts
+    return rows, added
 
 
-def complete(funding: Funding, until_ms: int) -> CompleteFunding:
+def complete(funding: Funding, until_ms: int, bar_ms: int) -> CompleteFunding:
     """Add the settlements that must have happened but are not known, on the last known interval, up to `until_ms` (inclusive).
 
-    Nothing is added before the first known settlement (whose interval is taken as 8 h), nor where none is known at all. A settlement up to
-    half an interval late is taken as that one, not as a second. What is added at a time depends only on settlements before it and on none
-    having come by then (specs: simulation, "Inputs").
+    Nothing is added before the first known settlement (whose interval is taken as 8 h), nor where none is known at all. One that is known
+    before the bar in which it was due has closed is that one; where it comes later, up to half an interval, it is not paid a second time.
+    So what is charged in a bar depends on nothing that is known only after its close (specs: simulation, "Inputs").
+
+    Args:
+        until_ms: the last time that counts. bar_ms: length of the bars in which it is charged.
     """
     if not funding.ts.size:
         return CompleteFunding(funding.ts, funding.rate, np.empty(0, np.bool_))
-    added = np.array(missing(funding.ts.tolist(), until_ms), np.int64)
-    ts = np.concatenate([funding.ts, added])
-    rate = np.concatenate([funding.rate, np.full(added.size, ASSUMED_RATE)])
+    rows, times = filled(funding.ts.tolist(), until_ms, bar_ms)
+    added = np.array(times, np.int64)
+    ts = np.concatenate([funding.ts[rows], added])
+    rate = np.concatenate([funding.rate[rows], np.full(added.size, ASSUMED_RATE)])
     order = np.argsort(ts, kind="stable")
-    return CompleteFunding(ts[order], rate[order], (np.arange(ts.size) >= funding.ts.size)[order])
+    return CompleteFunding(ts[order], rate[order], (np.arange(ts.size) >= len(rows))[order])

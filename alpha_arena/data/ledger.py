@@ -113,12 +113,28 @@ class Ledger:
         table = tables.equity_snapshots
         return connection.execute(select(func.max(table.c.ts)).where(table.c.trader == self.trader)).scalar()
 
-    def decided_ts(self, symbol: str) -> int | None:
-        """Open of the newest bar that is decided for a symbol."""
-        table = tables.decisions
-        mine = (table.c.trader == self.trader) & (table.c.symbol == symbol) & (table.c.timeframe == self.timeframe)
+    def bar_ms(self) -> int | None:
+        """Length of the bars that the account was booked by, None for one that has seen none."""
+        table = tables.equity_snapshots
+        query = select(table.c.close_ts - table.c.ts).where(table.c.trader == self.trader).order_by(table.c.ts.desc()).limit(1)
         with self.database.read() as connection:
-            return connection.execute(select(func.max(table.c.bar_ts)).where(mine)).scalar()
+            return connection.execute(query).scalar()
+
+    def engaged(self) -> set[str]:
+        """Symbols with a position or an open order."""
+        positions, orders = tables.positions, tables.orders
+        held = select(positions.c.symbol, positions.c.quantity).where(positions.c.trader == self.trader)
+        working = select(orders.c.symbol).where(orders.c.trader == self.trader, orders.c.state.in_(OPEN_STATES))
+        with self.database.read() as connection:
+            return {row.symbol for row in connection.execute(held) if row.quantity} | set(connection.execute(working).scalars())
+
+    def decided_ts(self, symbol: str | None = None) -> int | None:
+        """Open of the newest bar that is decided for a symbol, or for any."""
+        table = tables.decisions
+        mine = (table.c.trader == self.trader) & (table.c.timeframe == self.timeframe)
+        query = select(func.max(table.c.bar_ts)).where(mine if symbol is None else mine & (table.c.symbol == symbol))
+        with self.database.read() as connection:
+            return connection.execute(query).scalar()
 
     def risk(self, ts: int) -> RiskState:
         """What risk rules remember, for a decision at close `ts`."""

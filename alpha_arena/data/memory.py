@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from alpha_arena.core.errors import AlreadyDecided
 from alpha_arena.core.records import Booking, Decision, OrderEvent
 from alpha_arena.core.timeframes import UNIT_MS
-from alpha_arena.core.types import Order, Position, RiskState
+from alpha_arena.core.types import RUINED, Order, Position, RiskState
 
 
 class MemoryStore:
@@ -71,5 +71,5 @@ class MemoryStore:
         self._last_stop_ts = {**self._last_stop_ts, **stops} if stops else self._last_stop_ts
 
     def halt(self, ts: int, reason: str) -> None:
-        """Latch a halt."""
-        self._halted = self._halted or reason
+        """Latch a halt; the first reason stays, unless equity is gone."""
+        self._halted = RUINED if reason == RUINED else self._halted or reason

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isnan, nan
+from math import inf, isnan, nan
 from typing import NamedTuple
 
 from alpha_arena.core.accounting import book, closing, disarmed, liquidation_price, margin, margins, pay, tidy
@@ -156,17 +156,23 @@ class MatchingEngine:
 
     def _exit_at_open(self, position: Position, price: float) -> Exit | None:
         if not isnan(position.stop) and not losing_side(position, position.stop, price):
-            return self._stop_exit(position, price)
+            return self._stopped(position, price, (price - self._ends(position)) * position.side <= 0)
         if not isnan(position.take) and (price - position.take) * position.side > 0:
             return Exit("take", position.take, self.costs.maker_fee)
         return None
 
-    def _stop_exit(self, position: Position, price: float) -> Exit:
-        """A stop filled at a price worsened by stop_slippage, or the liquidation that comes first because it would lose more."""
-        stop = Exit("stop", price * (1 - self.costs.stop_slippage * position.side), self.costs.taker_fee)
-        size = abs(position.quantity)
-        loss = size * (position.entry - stop.price) * position.side + size * stop.price * stop.fee_rate
-        return self._liquidation(position) if loss > margin(position, self.leverage) else stop
+    def _ends(self, position: Position) -> float:
+        """Where it is liquidated; minus infinity for a long without leverage."""
+        price = liquidation_price(position, self.leverage, self.costs.maintenance_margin, self.costs.taker_fee)
+        return price if price > 0 else -inf
+
+    def _stopped(self, position: Position, price: float, liquidated: bool) -> Exit:
+        """The stop, worsened by stop_slippage; where liquidation was reached too, that, unless the stop is nearer and loses no more."""
+        side = position.side
+        stop = Exit("stop", price * (1 - self.costs.stop_slippage * side), self.costs.taker_fee)
+        nearer = (position.stop - self._ends(position)) * side > 0
+        loss = abs(position.quantity) * (position.entry - stop.price) * side
+        return self._liquidation(position) if liquidated and not (nearer and loss <= margin(position, self.leverage)) else stop
 
     def _liquidation(self, position: Position) -> Exit:
         """Costs exactly the margin, without a fee."""
@@ -181,11 +187,9 @@ class MatchingEngine:
         """Stop, liquidation or take within the bar; where it does not say which came first, the worse for the trader."""
         side = position.side
         worst, best = (bar.low, bar.high) if side > 0 else (bar.high, bar.low)
-        limit = liquidation_price(position, self.leverage, self.costs.maintenance_margin, self.costs.taker_fee)
-        stopped = (worst - position.stop) * side <= 0
-        liquidated = ((bar.worst_long if side > 0 else bar.worst_short) - limit) * side <= 0 and limit > 0
-        if stopped and ((position.stop - limit) * side > 0 or not liquidated):
-            return self._stop_exit(position, position.stop)
+        liquidated = ((bar.worst_long if side > 0 else bar.worst_short) - self._ends(position)) * side <= 0
+        if (worst - position.stop) * side <= 0:
+            return self._stopped(position, position.stop, liquidated)
         if liquidated:
             return self._liquidation(position)
         return Exit("take", position.take, self.costs.maker_fee) if (best - position.take) * side > 0 else None

@@ -22,7 +22,7 @@ class Tape:
 
     def __init__(self, market: Market) -> None:
         until = int(market.ts[-1]) + market.bar_ms if len(market) else 0
-        funding = complete(Funding(market.funding_ts, market.funding_rate), until)
+        funding = complete(Funding(market.funding_ts, market.funding_rate), until, market.bar_ms)
         self.bar_ms = market.bar_ms
         self.ts: list[int] = market.ts.tolist()
         columns = (market.open, market.high, market.low, market.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import copysign
 from typing import Annotated
 
 from pydantic import Field
@@ -18,7 +19,7 @@ def shrink(target: Target, limit: float, present: float, why: str) -> Target:
     """The target with |exposure| at most `limit`; where that is less than the present exposure of its side, the reduction is demanded."""
     if abs(target.exposure) <= limit:
         return target
-    exposure = limit if target.exposure > 0 else -limit
+    exposure = copysign(limit, target.exposure)
     demanded = exposure * present > 0 and abs(present) > limit * (1 + SLACK)
     return replace(target, exposure=exposure, why=why, forced=target.forced or demanded)
 

@@ -12,14 +12,15 @@ import numpy as np
 
 from alpha_arena.backtest.record import Record, from_bookings
 from alpha_arena.backtest.result import Run, Terms
-from alpha_arena.core.errors import NoData
+from alpha_arena.core.errors import ConfigError, NoData
 from alpha_arena.core.market import Market, Study
+from alpha_arena.core.quality import check_funding
 from alpha_arena.core.types import Account, Candles, Funding
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.engine import Trader, run, ticks
 from alpha_arena.execution.simulated import SimulatedExecutor
 from alpha_arena.settings import Settings, load
-from alpha_arena.wiring.trading import markets_of, study_of, trader_of
+from alpha_arena.wiring.desk import markets_of, study_of, trader_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,8 +157,6 @@ def candles_of(frame: pd.DataFrame) -> Candles:
     Raises:
         NoData: the frame is empty. ConfigError: a column is missing.
     """
-    from alpha_arena.core.errors import ConfigError
-
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
         raise ConfigError(f"the frame has no column {missing[0]!r}; it needs {', '.join(COLUMNS)} and ts or a time index")
@@ -168,11 +167,18 @@ def candles_of(frame: pd.DataFrame) -> Candles:
 
 
 def funding_of(frame: pd.DataFrame | None) -> Funding:
-    """Settlements from a frame, stamps floored to the minute."""
+    """Settlements from a frame, checked and put in order as those of a file are.
+
+    Raises:
+        ConfigError: a column is missing. DataError: rows that cannot be trusted.
+    """
     if frame is None:
         return Funding.none()
-    rate = frame["rate" if "rate" in frame else "funding_rate"]
-    return Funding(frame["ts"].to_numpy(np.int64) // 60_000 * 60_000, rate.to_numpy(np.float64))
+    name = next((name for name in ("rate", "funding_rate") if name in frame), None)
+    if name is None or "ts" not in frame:
+        raise ConfigError("the funding frame needs the columns ts (ms) and rate (fraction)")
+    given = Funding(frame["ts"].to_numpy(np.int64), frame[name].to_numpy(np.float64))
+    return check_funding(given, int(frame["ts"].max()) + 1, "the funding frame").funding if len(frame) else Funding.none()
 
 
 def save(run_: Run, settings: Settings, service: DataService, now_ms: int) -> Path:

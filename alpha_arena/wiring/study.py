@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from alpha_arena.core.costs import Costs
+from alpha_arena.core.errors import DataError
 from alpha_arena.core.market import Market, Study
 from alpha_arena.core.ports import RegimeModel, Strategy
 from alpha_arena.core.types import Floats, Instrument, Signals
@@ -45,8 +46,17 @@ def windowed(strategy: Strategy, market: Market, window: int, first: int) -> Sig
 
 
 def signals(strategy: Strategy, market: Market, window: int = 0, first: int = 0) -> Signals:
-    """Signals over all rows; window 0 uses all history at each row."""
-    return windowed(strategy, market, window, first) if window else strategy.signals(market)
+    """Signals over all rows; window 0 uses all history at each row.
+
+    Raises:
+        DataError: an exposure is not a finite number; the sum over several strategies would hide it.
+    """
+    made = windowed(strategy, market, window, first) if window else strategy.signals(market)
+    wrong = np.flatnonzero(~np.isfinite(made.exposure))
+    if wrong.size:
+        bar = f"the bar of {market.symbol} that opened at {market.ts[wrong[0]]} (row {wrong[0]})"
+        raise DataError(f"{type(strategy).__name__} gives {made.exposure[wrong[0]]} as exposure at {bar}; 0 means flat")
+    return made
 
 
 def performance(market: Market, made: Signals, costs: Costs, instrument: Instrument, leverage: float) -> Floats:

@@ -2,149 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, TypeVar
 
-from alpha_arena.core.errors import AlreadyDecided, NoData
-from alpha_arena.core.market import Market, Study, View
+from alpha_arena.core.errors import AlphaArenaError, AlreadyDecided
+from alpha_arena.core.market import View
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.records import Decision
-from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms
+from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.core.types import Account, Order, RiskState
-from alpha_arena.data.lease import Lease, LeaseLost
+from alpha_arena.data.lease import LeaseLost
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
-from alpha_arena.engine import Tick, Trader, apply, regime_context, run, step, ticks
-from alpha_arena.execution.simulated import SimulatedExecutor
-from alpha_arena.settings import NotYet, Settings
-from alpha_arena.wiring.study import study
+from alpha_arena.engine import Tick, apply, regime_context, run, ticks
+from alpha_arena.settings import Settings
+from alpha_arena.wiring.desk import Desk, check_account, held, markets_of, newest_close, open_desk, or_else, paper, study_of, trader_of
 
 BATCH = 100
-LEASE_S = 600.0
+Done = TypeVar("Done")
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """A trader at work: its ledger, executor and the closes that it has not yet seen."""
-
-    trader: Trader
-    study: Study
-    ledger: Ledger
-    executor: SimulatedExecutor
-    ticks: list[Tick]
-
-
-def trader_of(settings: Settings) -> Trader:
-    """The engine's trader that a configuration describes."""
-    return Trader(
-        id=settings.trader,
-        timeframe=settings.timeframe,
-        instruments={instrument.symbol: instrument for instrument in settings.symbols},
-        decider=settings.decider,
-        rules=settings.rules,
-        costs=settings.costs,
-        decider_name=settings.decider.name,
-        equity_quote=settings.equity,
-        config_hash=settings.config_hash,
-    )
-
-
-def markets_of(settings: Settings, service: DataService, end_ms: int | None) -> dict[str, Market]:
-    """Stored markets of the configured symbols, bars closed by `end_ms` (None: all).
-
-    Raises:
-        NoData: nothing is stored for a symbol.
-    """
-    markets = {}
-    for instrument in settings.symbols:
-        source = service.source(instrument.symbol, settings.source)
-        market = service.market(instrument.symbol, settings.timeframe, end_ts=end_ms, exchange=source)
-        if not len(market):
-            raise NoData(
-                f"no closed {settings.timeframe} candles of {instrument.symbol} are stored before the end asked for; ingest them first"
-            )
-        markets[instrument.symbol] = market
-    return markets
-
-
-def study_of(settings: Settings, markets: Mapping[str, Market], first_ts: int = 0) -> Study:
-    """What the configured decider may see of the markets."""
-    instruments = {instrument.symbol: instrument for instrument in settings.symbols}
-    return study(markets, settings.strategies, settings.regime, settings.costs, instruments, settings.window, first_ts)
-
-
-def newest_close(markets: Mapping[str, Market]) -> int:
-    """Latest close over the markets, ms."""
-    return max(int(market.ts[-1]) + market.bar_ms for market in markets.values())
-
-
-def everyone_trades_on_paper(settings: Settings) -> None:
-    """Orders that go to an exchange are not sent yet.
-
-    Raises:
-        NotYet: they would.
-    """
-    if settings.executor.kind != "simulated":
-        raise NotYet("executor=okx comes with a later version; until then choose executor=simulated")
-
-
-@contextmanager
-def held(settings: Settings, service: DataService) -> Iterator[Lease]:
-    """The lease of a trader, so that one process at a time acts for it.
-
-    Raises:
-        LeaseLost: another living process holds it.
-    """
-    lease = Lease(service, f"trader:{settings.trader}", LEASE_S)
-    lease.acquire()
-    try:
-        yield lease
-    finally:
-        lease.release()
-
-
-def open_desk(settings: Settings, service: DataService, clock: Clock, lease: Lease | None = None) -> Desk:
-    """Load a trader's account and find the closes it has not yet seen; a new trader's account is opened.
-
-    A new trader starts at the newest close, or `catch_up_days` before it. Every write checks the lease.
-    """
-    everyone_trades_on_paper(settings)
-    now = clock.now_ms()
-    bar_ms = timeframe_ms(settings.timeframe)
-    markets = markets_of(settings, service, now // bar_ms * bar_ms)
-    newest = newest_close(markets) - bar_ms
-    ledger = Ledger(service, settings.trader, settings.timeframe, "simulated", lease)
-    start = newest - settings.catch_up_days * UNIT_MS["d"]
-    first = resume_ts(ledger, settings, max(start, min(int(market.ts[0]) for market in markets.values())))
-    executor = SimulatedExecutor(
-        settings.trader,
-        ledger.account(),
-        ledger.open_orders(),
-        markets,
-        {instrument.symbol: instrument for instrument in settings.symbols},
-        settings.costs,
-        settings.decider.leverage,
-        applied_ts=_or(ledger.last_booked_ts(), -1),
-    )
-    seen = study_of(settings, markets, first)
-    return Desk(trader_of(settings), seen, ledger, executor, list(ticks(seen, first, now)))
-
-
-def resume_ts(ledger: Ledger, settings: Settings, start: int) -> int:
-    """Open of the first bar to step: the last booked one where it is not decided yet, else the next; `start` for a new account."""
-    ledger.open_account(settings.initial_capital, start)
-    booked = ledger.last_booked_ts()
-    if booked is None:
-        return start
-    decided = max((_or(ledger.decided_ts(instrument.symbol), -1) for instrument in settings.symbols), default=-1)
-    return booked if decided < booked else booked + 1
-
-
-def _or(value: int | None, default: int) -> int:
-    return default if value is None else value
+class SomeFailed(AlphaArenaError):
+    """Traders that failed; the others did their part."""
 
 
 def everyone(settings: Settings) -> Iterable[Settings]:
@@ -152,14 +34,38 @@ def everyone(settings: Settings) -> Iterable[Settings]:
     return settings.traders or (settings,)
 
 
+def each(settings: Settings, act: Callable[[Settings], Done]) -> list[Done]:
+    """Let every trader act; one that fails does not keep the others from it.
+
+    Raises:
+        SomeFailed: of several traders one or more failed, after all have acted; of a single one its own error.
+    """
+    traders, done, failed = list(everyone(settings)), list[Done](), dict[str, Exception]()
+    for one in traders:
+        try:
+            done.append(act(one))
+        except Exception as error:  # noqa: BLE001 whatever is wrong with one trader, the others have stops to apply
+            failed[one.trader] = error
+    if not failed:
+        return done
+    first = next(iter(failed.values()))
+    if len(traders) == 1:
+        raise first
+    told = "; ".join(f"{trader}: {type(error).__name__}: {error}" for trader, error in failed.items())
+    raise SomeFailed(f"{len(failed)} of {len(traders)} traders failed, the others did their part: {told}") from first
+
+
 def trade_cycle(settings: Settings, clock: Clock, service: DataService | None = None) -> list[dict[str, Any]]:
     """Decide the newest closed bar for each trader, after the bars missed since its last one (simulated executor only).
 
     Returns:
         the decisions of this cycle as JSON-able dicts; none for a trader that has decided the bar before.
+
+    Raises:
+        SomeFailed: as `each`.
     """
     store = service or DataService(settings.database_url)
-    return [record for one in everyone(settings) for record in trade_one(one, clock, store)]
+    return [record for made in each(settings, lambda one: trade_one(one, clock, store)) for record in made]
 
 
 def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:
@@ -198,24 +104,41 @@ def cycles(desk: Desk, every: Sequence[Tick]) -> list[dict[str, Any]]:
 
 
 def sync(settings: Settings, clock: Clock, service: DataService | None = None) -> dict[str, Any]:
-    """Apply closed bars to every trader's account and mark its equity; decides nothing, idempotent by bar."""
+    """Apply closed bars to every trader's account and mark its equity; decides nothing, idempotent by bar.
+
+    Raises:
+        SomeFailed: as `each`.
+    """
     store = service or DataService(settings.database_url)
-    return {"traders": [sync_one(one, clock, store) for one in everyone(settings)]}
+    return {"traders": each(settings, lambda one: sync_one(one, clock, store))}
 
 
 def sync_one(settings: Settings, clock: Clock, service: DataService) -> dict[str, Any]:
     """One trader's sync: how many bars were applied, and the account after them; nothing while another process acts for the trader."""
     try:
         with held(settings, service) as lease:
-            return applied(open_desk(settings, service, clock, lease))
+            desk = open_desk(settings, service, clock, lease)
+            return applied(desk, due(desk, settings))
     except LeaseLost as lost:
         return {"trader": settings.trader, "bars": 0, "fills": 0, "note": str(lost)}
 
 
-def applied(desk: Desk) -> dict[str, Any]:
-    """Apply the closed bars that the account has not seen."""
+def due(desk: Desk, settings: Settings) -> list[Tick]:
+    """The closed bars that the account has not seen; where the trader trades, none beyond the first that it has yet to decide.
+
+    What lies behind that bar depends on the decision, which a later cycle makes in catch-up.
+    """
     new = [tick for tick in desk.ticks if tick.bar_ts > desk.executor.applied_ts]
-    bookings = [apply(tick, desk.executor, desk.ledger) for tick in new]
+    if not settings.schedule.trade:
+        return new
+    decided = desk.ledger.decided_ts()
+    undecided = [tick.bar_ts for tick in desk.ticks if decided is not None and tick.bar_ts > decided]
+    return [tick for tick in new if tick.bar_ts <= min(undecided, default=-1)]
+
+
+def applied(desk: Desk, new: Sequence[Tick]) -> dict[str, Any]:
+    """Apply closed bars."""
+    bookings = [apply(tick, desk.study, desk.trader, desk.executor, desk.ledger) for tick in new]
     account = desk.executor.account()
     held = {symbol: asdict(position) for symbol, position in account.positions.items() if position.quantity}
     equity = bookings[-1].equity if bookings else desk.executor.poll(desk.executor.applied_ts).equity
@@ -229,30 +152,50 @@ def applied(desk: Desk) -> dict[str, Any]:
     }
 
 
-def decide(settings: Settings, clock: Clock, service: DataService | None = None) -> dict[str, Any]:
-    """What the trader would decide at the newest close; nothing is recorded or sent.
+class Overlay(MemoryStore):
+    """Remembers what risk rules remember of a trader, and writes nothing.
 
-    With several symbols the first one's decision is at the top and all are under "decisions".
+    Args:
+        ledger: of the trader; None where it has no account yet.
+    """
+
+    def __init__(self, trader: str, ledger: Ledger | None) -> None:
+        super().__init__(trader)
+        self.ledger = ledger
+
+    def risk(self, ts: int) -> RiskState:
+        """As the ledger has it, and what has happened since."""
+        own = super().risk(ts)
+        if self.ledger is None:
+            return own
+        kept = self.ledger.risk(ts)
+        stops = {**kept.last_stop_ts, **own.last_stop_ts}
+        return RiskState(max(kept.peak_equity, own.peak_equity), kept.halted or own.halted, kept.orders_today + own.orders_today, stops)
+
+
+def decide(settings: Settings, clock: Clock, service: DataService | None = None) -> dict[str, Any]:
+    """What the trader would decide at the newest close, halts and limits included; nothing is recorded or sent.
+
+    Bars that its account has not seen are traded in memory first. With several symbols the first one's decision is at the top and all are
+    under "decisions".
     """
     store = service or DataService(settings.database_url)
     now = clock.now_ms()
     bar_ms = timeframe_ms(settings.timeframe)
     markets = markets_of(settings, store, now // bar_ms * bar_ms)
-    seen = study_of(settings, markets, newest_close(markets) - bar_ms)
-    tick = next(ticks(seen, newest_close(markets) - bar_ms, now))
-    memory = MemoryStore(settings.trader)
-    executor = SimulatedExecutor(
-        settings.trader, present_account(settings, store), (), markets, trader_of(settings).instruments, settings.costs, 1.0, tick.bar_ts
-    )
-    cycle = step(tick, seen, trader_of(settings), executor, memory)
+    newest = newest_close(markets) - bar_ms
+    ledger = Ledger(store, settings.trader, settings.timeframe, "simulated")
+    booked = ledger.last_booked_ts()
+    first = newest if booked is None else min(booked + 1, newest)
+    visible, trader = study_of(settings, markets, first), trader_of(settings)
+    memory = Overlay(settings.trader, None if booked is None else ledger)
+    if booked is not None:
+        check_account(settings, ledger)
+    account, working = (Account(settings.initial_capital), []) if booked is None else (ledger.account(), ledger.open_orders())
+    executor = paper(settings, markets, account, working, or_else(booked, newest))
+    *_, cycle = run(ticks(visible, first, now), visible, trader, executor, memory)
     records = [decision_json(decision, cycle.orders) for decision in cycle.decisions]
     return records[0] if len(records) == 1 else {**records[0], "decisions": records}
-
-
-def present_account(settings: Settings, service: DataService) -> Account:
-    """The trader's stored account, or the one it would open."""
-    ledger = Ledger(service, settings.trader, settings.timeframe, "simulated")
-    return ledger.account() if ledger.last_booked_ts() is not None else Account(settings.initial_capital)
 
 
 def decision_json(decision: Decision, orders: Sequence[Order]) -> dict[str, Any]:

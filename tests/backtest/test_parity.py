@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from histories import COSTS, INSTRUMENT, History, histories
@@ -11,15 +13,19 @@ from loop import looped
 
 from alpha_arena.backtest.kernel import simulate
 from alpha_arena.backtest.record import from_simulation
+from alpha_arena.core.costs import Costs
 
 CAPITAL = 10_000.0
 
 
-@given(histories, st.sampled_from([None, 5_000.0]))
+COSTLY = [COSTS, replace(COSTS, stop_slippage=0.02), replace(COSTS, taker_fee=0.003, maintenance_margin=0.0), replace(COSTS, slippage=0.01)]
+
+
+@given(histories, st.sampled_from([None, 5_000.0]), st.sampled_from(COSTLY))
 @settings(max_examples=100, deadline=None)
-def test_kernel_equals_loop(h: History, fixed: float | None) -> None:
-    """Fills, trades, equity and funding to 1e-9 on random histories with gaps, reversals, levels and liquidations."""
-    terms = (h.market, h.signals, COSTS, INSTRUMENT, h.leverage, CAPITAL)
+def test_kernel_equals_loop(h: History, fixed: float | None, costs: Costs) -> None:
+    """Fills, trades, equity and funding to 1e-9 on random histories with gaps, reversals, levels, liquidations, and dear costs."""
+    terms = (h.market, h.signals, costs, INSTRUMENT, h.leverage, CAPITAL)
     ours = from_simulation(simulate(*terms, forced=h.forced, fixed_equity=fixed), h.market, h.signals, CAPITAL)
     theirs = looped(*terms, h.forced, fixed)
     for table in ("fills", "trades"):

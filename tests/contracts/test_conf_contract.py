@@ -16,7 +16,7 @@ from alpha_arena.core.types import Account, Candles, Position, RiskState, Target
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.settings import Settings, load
 from alpha_arena.wiring.backtesting import play, window
-from alpha_arena.wiring.trading import study_of, trader_of
+from alpha_arena.wiring.desk import study_of, trader_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NOT_CHOSEN = {"base", "hydra"}

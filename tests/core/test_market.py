@@ -90,7 +90,7 @@ def test_funding_on_a_row_is_the_last_settled_by_its_close() -> None:
 def test_missing_settlements_are_assumed_never_zero() -> None:
     """D54: known at 0, 8, 16 and 40 h: 24 and 32 h are assumed, and so are those after the last."""
     known = Funding(np.array([0, 8, 16, 40]) * HOUR, np.array([1.0, 2.0, 3.0, 4.0]))
-    full = complete(known, 56 * HOUR)
+    full = complete(known, 56 * HOUR, HOUR)
     assert (full.ts // HOUR).tolist() == [0, 8, 16, 24, 32, 40, 48, 56]
     assert full.rate.tolist() == [1.0, 2.0, 3.0, ASSUMED_RATE, ASSUMED_RATE, 4.0, ASSUMED_RATE, ASSUMED_RATE]
 
@@ -98,10 +98,31 @@ def test_missing_settlements_are_assumed_never_zero() -> None:
 def test_the_interval_is_the_last_known_one() -> None:
     """After an exchange goes from 8 h to 4 h settlements, missing ones are 4 h apart; a late one is not charged twice."""
     known = Funding(np.array([0, 8, 12]) * HOUR, np.ones(3))
-    assert (complete(known, 21 * HOUR).ts // HOUR).tolist() == [0, 8, 12, 16, 20]
+    assert (complete(known, 21 * HOUR, HOUR).ts // HOUR).tolist() == [0, 8, 12, 16, 20]
     late = Funding(np.array([0, 8 * HOUR, 16 * HOUR + 60_000]), np.ones(3))
-    assert not complete(late, 17 * HOUR).assumed.any()
-    assert complete(Funding.none(), HOUR).ts.size == 0
+    assert not complete(late, 17 * HOUR, HOUR).assumed.any()
+    assert complete(Funding.none(), HOUR, HOUR).ts.size == 0
+
+
+def test_a_settlement_known_after_its_bar_is_charged_once_and_by_what_was_known_then() -> None:
+    """D54: due at 40 h, told at 41 h, when the bar has closed: paper charged the assumed rate at 40 h, and so does a backtest later."""
+    known = Funding(np.array([24, 32, 41, 48]) * HOUR, np.array([1.0, 2.0, 3.0, 4.0]))
+    full = complete(known, 56 * HOUR, HOUR)
+    assert (full.ts // HOUR).tolist() == [24, 32, 40, 48, 56]
+    assert full.rate.tolist() == [1.0, 2.0, ASSUMED_RATE, 4.0, ASSUMED_RATE]
+    assert (complete(known, 50 * HOUR, 4 * HOUR).ts // HOUR).tolist() == [24, 32, 41, 48]
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=12), st.sampled_from([1, 4]))
+def test_what_is_charged_in_a_bar_never_depends_on_what_comes_after_it(steps: list[int], bar: int) -> None:
+    """The causal law for funding: cut the history at any close, and what was charged up to there is the same."""
+    ts = np.cumsum([0, *steps]) * HOUR
+    whole = complete(Funding(ts, np.arange(ts.size, dtype=float)), int(ts[-1]), bar * HOUR)
+    for close in range(bar * HOUR, int(ts[-1]) // (bar * HOUR) * bar * HOUR + 1, bar * HOUR):
+        seen = ts < close
+        cut = complete(Funding(ts[seen], np.arange(seen.sum(), dtype=float)), close - 1, bar * HOUR)
+        assert cut.ts.tolist() == whole.ts[whole.ts < close].tolist()
+        assert cut.rate.tolist() == whole.rate[whole.ts < close].tolist()
 
 
 def test_arrays_cannot_be_written_to() -> None:

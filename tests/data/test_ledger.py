@@ -38,7 +38,7 @@ def test_an_account_is_rebuilt_whole_from_its_events(service: DataService, seed:
     shown, ledger = scene(bars=70, seed=seed), opened(service, "whim")
     executor = shown.executor()
     for tick in shown.ticks():
-        apply(tick, executor, ledger)
+        apply(tick, shown.study, shown.trader, executor, ledger)
         assert_explained(service, ledger)
         step(tick, shown.study, shown.trader, executor, ledger)
     assert_explained(service, ledger)

@@ -13,7 +13,7 @@ from trading import CAPITAL, Scene, booking, decision, opened, scene
 from alpha_arena.core.errors import AlreadyDecided
 from alpha_arena.core.ports import Store
 from alpha_arena.core.records import OrderEvent
-from alpha_arena.core.types import Account, Fill, Order, Position
+from alpha_arena.core.types import RUINED, Account, Fill, Order, Position
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
 
@@ -69,6 +69,8 @@ def test_a_halt_stays_until_it_is_acknowledged_and_keeps_its_first_reason(make: 
     store.halt(START + HOUR, "worse")
     assert store.risk(START + DAY).halted == "drawdown"
     assert make("u").risk(START).halted == ""
+    store.halt(START + 2 * HOUR, RUINED)
+    assert store.risk(START + DAY).halted == RUINED
 
 
 def test_last_stops_are_remembered_by_symbol(make: Make) -> None:

@@ -18,7 +18,7 @@ from alpha_arena.data.service import DataService
 from alpha_arena.settings import load
 from alpha_arena.wiring import sync, trade_cycle
 from alpha_arena.wiring.backtesting import Window, play
-from alpha_arena.wiring.trading import study_of, trader_of
+from alpha_arena.wiring.desk import study_of, trader_of
 
 BTC = "BTC/USDT:USDT"
 HOUR = 3_600_000
