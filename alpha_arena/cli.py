@@ -28,6 +28,7 @@ COMMANDS = {
     "pause": "no new entries, of everyone or of trader.id=; exits and stops go on",
     "close": "close positions now, of everyone or of trader.id=",
     "resume": "end a pause or the kill switch",
+    "doctor": "look at keys, switches, database, disk, candles and the account; each finding with its fix",
     "acknowledge": "end a trader's halt after a drawdown",
 }
 COMING = {
@@ -38,7 +39,6 @@ COMING = {
     "verify": "compare live trading with its backtest",
     "check": "look for bias in a strategy",
     "export": "write stored data to files",
-    "doctor": "check keys, contract rules, clock and limits of an exchange",
 }
 # commands that run until interrupted and print for themselves
 LIVE = ("up", "serve", "exchange")

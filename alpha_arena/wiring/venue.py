@@ -49,6 +49,12 @@ def host_of(settings: Settings) -> str:
     return embedded_of(settings).url if exchange_of(settings).kind == "embedded" else str(params["hosts"][params["region"]])
 
 
+def speed_of(settings: Settings) -> float:
+    """Simulated seconds a wall second at the chosen exchange."""
+    exchange = exchange_of(settings)
+    return float(exchange.params["speed"]) if exchange.kind == "embedded" else 1.0
+
+
 def keys_of(settings: Settings, environ: Mapping[str, str]) -> Keys | None:
     """The trader's keys: the embedded exchange's own, else those of the environment; None where there are none.
 
