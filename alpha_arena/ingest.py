@@ -6,12 +6,12 @@ does not have are aggregated from the highest lower one that divides them; only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol
 
-from alpha_arena.core.errors import ConfigError, NoData
+from alpha_arena.core.errors import ConfigError, NoData, SourceError
 from alpha_arena.core.ports import CandleSource
 from alpha_arena.core.quality import Gap, Repair, check_candles, check_funding, find_gaps, utc
 from alpha_arena.core.timeframes import aggregate, timeframe_ms
@@ -189,7 +189,7 @@ def ingest(
     Raises:
         ConfigError: a symbol or timeframe that the source does not have and that cannot be made of what it has.
         DataError: rows that cannot be trusted; nothing of their batch (of files: nothing at all) is stored.
-        SourceError: the source failed; what was stored before stays, and the next call goes on after it.
+        SourceError: the source failed; what was stored before stays, and the next call goes on after it. Of several series all are tried.
     """
     run = Import(service, source, progress)
     jobs = [run.fresh(symbol, native, made, since_ms, now_ms) for symbol, native, made in _plan(source, symbols, timeframes)]
@@ -224,6 +224,30 @@ def backfill(
     return reports
 
 
+class SomeFailed(SourceError):
+    """Series that could not be imported; `reports` are those of the others, which were."""
+
+    def __init__(self, failed: Mapping[str, Exception], of: int, reports: Sequence[Report]) -> None:
+        told = "; ".join(f"{series}: {error}" for series, error in failed.items())
+        super().__init__(f"{len(failed)} of {of} series failed, the others are stored: {told}")
+        self.reports = reports
+
+
+def remembered(service: Register, started_ms: int, work: Callable[[], list[Report]]) -> list[Report]:
+    """Import and record what was done, also where some of it failed.
+
+    Raises:
+        as the import.
+    """
+    try:
+        reports = work()
+    except SomeFailed as failure:
+        remember(service, failure.reports, started_ms)
+        raise
+    remember(service, reports, started_ms)
+    return reports
+
+
 def remember(service: Register, reports: Sequence[Report], started_ms: int) -> None:
     """Record what an import did, and the gaps of the series that it touched."""
     for report in reports:
@@ -252,8 +276,22 @@ class Import:
         return Job(symbol, native, starts, now_ms, {name: ts for name, ts in last.items() if ts is not None})
 
     def all(self, jobs: Sequence[Job]) -> list[Report]:
-        """Do the jobs one after the other."""
-        return [report for job in jobs for report in (self._settlements(job) if job.native == FUNDING else self._bars(job))]
+        """Do the jobs one after the other; one whose source fails does not keep the others from being done.
+
+        Raises:
+            SomeFailed: of several jobs one or more failed, after all were tried; of a single one its own error.
+        """
+        reports, failed = list[Report](), dict[str, SourceError]()
+        for job in jobs:
+            try:
+                reports += self._settlements(job) if job.native == FUNDING else self._bars(job)
+            except SourceError as error:
+                failed[f"{job.symbol} {job.native}"] = error
+        if failed and len(jobs) == 1:
+            raise next(iter(failed.values()))
+        if failed:
+            raise SomeFailed(failed, len(jobs), reports) from next(iter(failed.values()))
+        return reports
 
     def _last_ts(self, symbol: str, timeframe: str) -> int | None:
         if timeframe != FUNDING:

@@ -51,7 +51,7 @@ class Real:
 
     def ingest(self, settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:
         """Store what is new of every symbol and timeframe that is traded, or of `timeframes`."""
-        from alpha_arena.ingest import ingest, remember
+        from alpha_arena.ingest import ingest, remembered
 
         assert settings.exchange
         everyone = settings.traders or (settings,)
@@ -59,8 +59,8 @@ class Real:
         timeframes = list(settings.timeframes or dict.fromkeys(one.timeframe for one in everyone))
         source, now = settings.exchange.source(clock), clock.now_ms()
         days = settings.since_days or int(settings.exchange.params.get("history_days") or SINCE_DAYS)
-        reports = ingest(service, source, symbols, timeframes, now - days * UNIT_MS["d"], now)
-        remember(service, reports, now)
+        since = now - days * UNIT_MS["d"]
+        reports = remembered(service, now, lambda: ingest(service, source, symbols, timeframes, since, now))
         return [report.as_dict() for report in reports]
 
     def trade(self, settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:

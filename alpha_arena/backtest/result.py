@@ -116,6 +116,8 @@ def summarise(record: Record, terms: Terms) -> dict[str, Any]:
             **_paid(record, terms),
             **_doubts(record),
             "bars": int(record.ts.size),
+            "missing_bars": missing_bars(record),
+            "warnings": warnings(record, terms),
             "start_ts": record.ts[0],
             "end_ts": record.ts[-1],
             "seconds": terms.seconds,
@@ -126,6 +128,27 @@ def summarise(record: Record, terms: Terms) -> dict[str, Any]:
         }
     )
     return named
+
+
+def missing_bars(record: Record) -> int:
+    """Bars between first and last that no market has."""
+    bar_ms = next(iter(record.markets.values())).bar_ms
+    return int(record.ts[-1] - record.ts[0]) // bar_ms + 1 - int(record.ts.size)
+
+
+def warnings(record: Record, terms: Terms) -> list[str]:
+    """What makes the figures doubtful, in sentences."""
+    missing, costs = missing_bars(record), terms.costs
+    said = []
+    if missing:
+        share = missing / (missing + record.ts.size)
+        said.append(
+            f"{missing:,} bars ({share:.1%}) are missing: nothing could be traded or stopped in them; run alpha-arena data action=repair"
+        )
+    free = [name for name in ("taker_fee", "maker_fee", "slippage", "stop_slippage") if getattr(costs, name) == 0]
+    if free:
+        said.append(f"{', '.join(free)} of 0: no exchange is that cheap")
+    return said
 
 
 def inputs(terms: Terms, bar_ms: int) -> dict[str, Any]:

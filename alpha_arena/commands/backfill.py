@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run(settings: Settings) -> dict[str, Any]:
     """Import start <= ts < end; from since_days ago where no start is given, up to now where no end is."""
-    from alpha_arena.ingest import backfill, remember
+    from alpha_arena.ingest import backfill, remembered
 
     exchange = chosen(settings)
     began = perf_counter()
@@ -26,8 +26,8 @@ def run(settings: Settings) -> dict[str, Any]:
         symbols, timeframes = wanted(settings, exchange)
         end_ms = now_ms if settings.end_ms is None else settings.end_ms
         source = exchange.source(clock)
-        reports = backfill(service, source, symbols, timeframes, start_of(settings, exchange, end_ms), end_ms, progress_of())
-        remember(service, reports, now_ms)
+        start_ms, told = start_of(settings, exchange, end_ms), progress_of()
+        reports = remembered(service, now_ms, lambda: backfill(service, source, symbols, timeframes, start_ms, end_ms, told))
     return summary(reports, perf_counter() - began)
 
 

@@ -50,6 +50,8 @@ def show(result: dict[str, Any]) -> None:
     rows = [{"": name.replace("_", " "), "value": said(name, result.get(name))} for name in SHOWN]
     print_rows(rows, f"{result['name']}: {result['bars']:,} bars, {moment(result['start_ts'])} to {moment(result['end_ts'])} UTC")
     sys.stdout.write(f"{result['folder']}\n")
+    for warning in result["warnings"]:
+        sys.stderr.write(f"warning: {warning}\n")
 
 
 def said(name: str, value: Any) -> str:

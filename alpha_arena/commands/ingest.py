@@ -18,7 +18,7 @@ COLUMNS = ("exchange", "symbol", "timeframe", "made_of", "rows", "inserted", "ch
 
 def run(settings: Settings) -> dict[str, Any]:
     """Import after the last stored bar, or from since_days ago."""
-    from alpha_arena.ingest import ingest, remember
+    from alpha_arena.ingest import ingest, remembered
 
     exchange = chosen(settings)
     began = perf_counter()
@@ -27,8 +27,8 @@ def run(settings: Settings) -> dict[str, Any]:
         now_ms = clock.now_ms()
         symbols, timeframes = wanted(settings, exchange)
         start_ms = settings.start_ms if settings.start_ms is not None else since_ms(settings, exchange, now_ms)
-        reports = ingest(service, exchange.source(clock), symbols, timeframes, start_ms, now_ms, progress_of())
-        remember(service, reports, now_ms)
+        source, told = exchange.source(clock), progress_of()
+        reports = remembered(service, now_ms, lambda: ingest(service, source, symbols, timeframes, start_ms, now_ms, told))
     return summary(reports, perf_counter() - began)
 
 

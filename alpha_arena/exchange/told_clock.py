@@ -46,7 +46,7 @@ class ToldClock:
             link.request("GET", PATH)
             return int(json.loads(link.getresponse().read())["data"][0]["ts"])
         except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError, TypeError) as error:
-            said = f"the embedded exchange at {self.host} does not tell the time ({type(error).__name__}); start it with alpha-arena exchange"
+            said = f"the exchange at {self.host} does not tell the time ({type(error).__name__}); start it with alpha-arena exchange"
             raise TransientError(said) from error
         finally:
             link.close()

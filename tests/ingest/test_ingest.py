@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from samples import BTC, DAY, HOUR, MINUTE, NOW, Memory, StoppedClock, at, columns, file_source, spoilt, walk, write
 
-from alpha_arena.core.errors import ConfigError, DataError, NoData
+from alpha_arena.core.errors import ConfigError, DataError, NoData, SourceError
 from alpha_arena.core.quality import Gap, Repair
 from alpha_arena.core.timeframes import aggregate, timeframe_ms
 from alpha_arena.core.types import Candles, Funding
 from alpha_arena.exchange.generated import GeneratedSource
-from alpha_arena.ingest import backfill, ingest
+from alpha_arena.ingest import SomeFailed, backfill, ingest, remembered
 
 START = at("2024-01-01")
 HOURS = "okx_BTC-USDT-SWAP_1h_2023-01_2025-04.parquet"
@@ -231,3 +231,36 @@ def test_the_synthetic_market_is_stored_in_four_timeframes_without_its_minutes()
     stored = store.get_candles_range(BTC, "4h", start, now, "synthetic")
     direct = source.candles(BTC, "4h", start, now)
     assert all(np.array_equal(columns(stored)[name], columns(direct)[name]) for name in columns(direct))
+
+
+@dataclass
+class Deaf(Live):
+    """Its server fails for one symbol."""
+
+    def candles(self, symbol: str, timeframe: str, start_ms: int, end_ms: int) -> Candles:
+        if symbol == BTC:
+            raise SourceError("500 after 6 attempts")
+        return super().candles(symbol, timeframe, start_ms, end_ms)
+
+
+@dataclass
+class Register:
+    """What is remembered of imports."""
+
+    kept: list[str] = field(default_factory=list)
+
+    def record_ingest(self, started_ms: int, report: Mapping[str, object]) -> None:
+        self.kept.append(f"{report['symbol']} {report['timeframe']}")
+
+    def record_gaps(self, symbol: str | None = None, timeframe: str | None = None, exchange: str | None = None) -> list[dict[str, object]]:
+        return []
+
+
+def test_a_series_that_fails_does_not_keep_the_others_from_being_stored() -> None:
+    """D38: the exchange has errors for one symbol; the other is imported and remembered, and the failure is told at the end."""
+    store, source, register = Memory(), Deaf(walk(96 * 5, START, 15 * MINUTE)), Register()
+    asked = [BTC, "ETH/USDT:USDT"]
+    with pytest.raises(SomeFailed, match=r"1 of \d series failed, the others are stored: BTC/USDT:USDT 15m: 500 after 6 attempts"):
+        remembered(register, NOW, lambda: ingest(store, source, asked, ["15m"], START, NOW))
+    assert "ETH/USDT:USDT 15m" in register.kept
+    assert "BTC/USDT:USDT 15m" not in register.kept
