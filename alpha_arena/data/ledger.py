@@ -25,7 +25,8 @@ from alpha_arena.data.service import DataService
 STOPS = ("stop", "liquidation")
 TOLERANCE = 1e-6
 EXIT_STARTS = {kind: ("WORKING", f"{kind} level of the held position") for kind in ("stop", "take", "liquidation")}
-EXTERNAL_START = ("EXTERNAL", "not an order of this trader")
+EXIT_STARTS["external"] = ("EXTERNAL", "not an order of this trader")
+FOUND = ("WORKING", "found at the exchange")
 
 
 class Ledger:
@@ -233,7 +234,7 @@ class Ledger:
             known = self._known(connection, booking)
             news = [event for event in timeline([booking]) if reference(event) not in known]
             for order in booking.exits:
-                self._order(connection, order, booking.ts, *EXIT_STARTS.get(order.kind, EXTERNAL_START))
+                self._order(connection, order, booking.ts, *EXIT_STARTS.get(order.kind, FOUND))
             if news or not late:
                 self._changes(connection, booking, news)
                 self._positions(connection, booking.account.positions, booking.close_ts)

@@ -15,8 +15,9 @@ from alpha_arena.data import controls, tables
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.records import number, order_of
 
-AccountState = Literal["READY", "UNRECONCILED", "HALTED"]
-LIVE_CLAIMS = ("INTENT", "LIVE")
+AccountState = Literal["READY", "UNRECONCILED", "DIFFERS", "HALTED"]
+
+AFTER = "after bill "
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,11 @@ class LiveLedger(Ledger):
         table = tables.orders
         found = self._tracked((table.c.symbol == symbol) & table.c.reduce_only.is_(False) & (table.c.state != "EXTERNAL"))
         return sorted(found, key=lambda one: one.created_ts, reverse=True)
+
+    def exits(self, symbol: str, created_ts: int) -> list[Tracked]:
+        """Reduce-only orders of one moment, whatever their state."""
+        table = tables.orders
+        return self._tracked((table.c.symbol == symbol) & table.c.reduce_only.is_(True) & (table.c.created_ts == created_ts))
 
     def _tracked(self, which: Any) -> list[Tracked]:
         order, sent = tables.orders, tables.sent_orders
@@ -153,11 +159,33 @@ class LiveLedger(Ledger):
         table, asked = tables.orders, list(order_ids)
         return self._stored(table, table.c.client_order_id, asked)
 
+    def open_after(self, cash: float, ts: int, bill_id: str) -> None:
+        """Open the account with the exchange's cash.
+
+        Args:
+            cash: quote. ts: now, by the exchange's clock. bill_id: of the last change of that cash, "" for none.
+        """
+        with self.database.batch():
+            self.open_account(cash, ts)
+            mine = (tables.bills.c.trader == self.trader) & (tables.bills.c.kind == "deposit")
+            with self._write() as connection:
+                connection.execute(update(tables.bills).where(mine).values(reference=f"{AFTER}{bill_id}"))
+
     def opened_ms(self) -> int:
-        """When the account was opened; what the exchange did before it is not this trader's."""
+        """When the account was opened, 0 where it is not."""
         with self.database.read() as connection:
             balance = self._balance(connection)
         return int(balance.opened_ts) if balance else 0
+
+    def ours(self, bill_id: str, ts: int) -> bool:
+        """Whether a change of cash came after the account was opened: what was before is in its first cash. Ids only grow."""
+        mine = (tables.bills.c.trader == self.trader) & (tables.bills.c.kind == "deposit")
+        with self.database.read() as connection:
+            first = connection.execute(select(tables.bills.c.ts, tables.bills.c.reference).where(mine)).first()
+        if first is None:
+            return False
+        mark = first.reference.removeprefix(AFTER) if first.reference.startswith(AFTER) else ""
+        return bool((len(bill_id), bill_id) > (len(mark), mark) if mark else ts >= first.ts)
 
     def claim(self, symbol: str, quantity: float, stop: float, take: float, ts: int) -> Claim:
         """Commit a protective order before it is placed; its client id has not been used before.
@@ -202,12 +230,11 @@ class LiveLedger(Ledger):
             return self._halted(connection)
 
     def is_now(self, state: AccountState, reason: str, ts: int) -> int:
-        """Keep how the account stands; returns since when it has stood so, for this very reason."""
+        """Keep how the account stands; returns since when it has been in this state."""
         table = tables.account_states
         with self._write() as connection:
             row = connection.execute(select(table).where(table.c.trader == self.trader)).first()
-            same = row is not None and (row.state, row.reason) == (state, reason)
-            since = int(row.since_ms) if row is not None and same else ts
+            since = int(row.since_ms) if row is not None and row.state == state else ts
             kept = {"trader": self.trader, "state": state, "reason": reason, "since_ms": since, "updated_ms": ts}
             self.database.upsert(connection, table, [kept], ("trader",))
         return since
@@ -225,4 +252,4 @@ class LiveLedger(Ledger):
             controls.audit(connection, self.trader, ts, action, "alpha-arena", detail)
 
 
-__all__ = ["LIVE_CLAIMS", "AccountState", "Claim", "LiveLedger", "Tracked"]
+__all__ = ["AccountState", "Claim", "LiveLedger", "Tracked"]

@@ -1,0 +1,110 @@
+"""A position's stop and take at the exchange: there, of the right size and levels, once."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from alpha_arena.core.accounting import tidy
+from alpha_arena.core.types import Position
+from alpha_arena.core.venue import OrderRejected, OutcomeUnknown, Protection, TryAgain
+from alpha_arena.data.live_ledger import Claim
+from alpha_arena.execution.tracker import Tracker, exact
+
+
+def fits(found: Protection, position: Position) -> bool:
+    """Whether a protective order closes the whole position at its levels."""
+    sized = found.quantity is None or tidy(float(found.quantity)) == -position.quantity
+    return sized and found.stop == exact(position.stop) and found.take == exact(position.take)
+
+
+class Guard:
+    """Keeps protective orders as positions need them. It touches those of its own claims alone.
+
+    Args:
+        tracker: whose exchange and ledger it uses.
+    """
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker, self.venue, self.ledger, self.ask = tracker, tracker.venue, tracker.ledger, tracker.ask
+
+    def keep(self, symbol: str, position: Position) -> str:
+        """Make the exchange protect a position as it is; of a flat one, take protection away.
+
+        A new protective order is placed and read back before an old one is canceled.
+
+        Returns:
+            "" where it is protected or has no levels, else why it could not be: then it must be closed.
+        """
+        if not position.quantity:
+            # one that an entry carries may be there before the position is told
+            awaited = {one.order.id for one in self.ledger.tracked()}
+            claims = self.ledger.claims(symbol)
+            self._cancel(symbol, [one for one in self._mine(symbol) if claims[one.client_id].client_order_id not in awaited])
+            return ""
+        if isnan(position.stop) and isnan(position.take):
+            return ""
+        mine = self._mine(symbol, awaited=position)
+        right = next((one for one in reversed(mine) if fits(one, position)), None)
+        why = ""
+        if right is None:
+            right, why = self._renewed(symbol, position)
+        if right is None:
+            return why
+        self.ledger.claim_is(right.client_id, "LIVE")
+        self._cancel(symbol, [one for one in mine if one.algo_id != right.algo_id])
+        return ""
+
+    def _mine(self, symbol: str, awaited: Position | None = None) -> list[Protection]:
+        """Own live ones, oldest first; the one that a filled entry carries may need a moment to appear."""
+        claims = self.ledger.claims(symbol)
+        expected = awaited is not None and any(self._carried(claim, awaited) for claim in claims.values())
+        for n in range(self.tracker.pace.asks if expected else 1):
+            if n:
+                self.tracker.wait(self.tracker.pace.pause_s)
+            live = [one for one in self.ask(lambda: self.venue.protections(symbol)) if one.client_id in claims]
+            if awaited is None or any(fits(one, awaited) for one in live):
+                break
+        return sorted(live, key=lambda one: (one.created_ms, one.algo_id))
+
+    @staticmethod
+    def _carried(claim: Claim, position: Position) -> bool:
+        """Whether an entry carries a protection that fits and has not been seen yet."""
+        same = exact(claim.stop) == exact(position.stop) and exact(claim.take) == exact(position.take)
+        return bool(claim.client_order_id) and claim.state == "INTENT" and same and tidy(claim.quantity) == -position.quantity
+
+    def _renewed(self, symbol: str, position: Position) -> tuple[Protection | None, str]:
+        why = ""
+        for n in range(self.tracker.pace.asks):
+            if n:
+                self.tracker.wait(self.tracker.pace.pause_s)
+            placed, why = self._place(symbol, position)
+            if placed is not None:
+                return placed, ""
+        return None, why
+
+    def _place(self, symbol: str, position: Position) -> tuple[Protection | None, str]:
+        """Place one and read it back; the exchange's answer to the placing alone is not believed."""
+        quantity, why = -position.quantity, "it is not found after it was placed"
+        claim = self.ledger.claim(symbol, quantity, position.stop, position.take, self.tracker.clock.now_ms())
+        try:
+            self.venue.protect(symbol, claim.client_id, exact(quantity) or 0, exact(position.stop), exact(position.take))  # type: ignore[arg-type]
+        except (OrderRejected, TryAgain) as error:
+            self.ledger.claim_is(claim.client_id, "FAILED")
+            return None, str(error)
+        except OutcomeUnknown as error:
+            why = str(error)
+        found = self.ask(lambda: self.venue.protection(symbol, claim.client_id))
+        # one that is effective at once closes the position already
+        if found is not None and (found.state == "effective" or (found.state == "live" and fits(found, position))):
+            return found, ""
+        return None, why
+
+    def _cancel(self, symbol: str, old: list[Protection]) -> None:
+        if not old:
+            return
+        try:
+            self.ask(lambda: self.venue.unprotect(symbol, [one.algo_id for one in old]))
+        except (OutcomeUnknown, TryAgain):  # looked at again with the next poll; each may only reduce
+            return
+        for one in old:
+            self.ledger.claim_is(one.client_id, "DONE")
