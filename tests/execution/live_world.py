@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 import pytest
@@ -74,10 +75,20 @@ def market(closes: list[float]) -> Market:
     return Market.of(BTC, HOUR, candles, Funding.none())
 
 
-def memory() -> DataService:
-    """A database with its tables that lives as long as this object."""
+@cache
+def database() -> DataService:
+    """A database in memory with its tables."""
     service = DataService("sqlite://")
     METADATA.create_all(service.database.engine)
+    return service
+
+
+def emptied() -> DataService:
+    """That database without rows: one world at a time lives in it."""
+    service = database()
+    with service.database.write() as connection:
+        for table in METADATA.tables.values():
+            connection.execute(table.delete())
     return service
 
 
@@ -97,7 +108,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock = Stepped(START)
         self.venue = FakeVenue(self.clock, price={BTC: Decimal(repr(self.closes[0]))})
-        self.service = memory()
+        self.service = emptied()
         self.market = market(self.closes)
         self.controls = Controls(self.service)
         self.dies_at: int | None = None
