@@ -33,18 +33,19 @@ def findings(settings: Settings) -> Iterator[Finding]:
     """Of this machine, of the database, of each trader's account; nothing is written."""
     from alpha_arena.data.service import DataService
     from alpha_arena.wiring.consultation import accounts, machine, missing_database, stored
+    from alpha_arena.wiring.live import account_of
 
     yield from machine(settings, os.environ, Path.cwd())
     try:
         service = DataService(settings.database_url, read_only=True)
     except StoreError as error:
         yield missing_database(error)
-        yield from accounts(settings, WallClock(), os.environ)
+        yield from accounts(settings, WallClock(), os.environ, account_of)
         return
     try:
         clock = clock_at(service, settings)
         yield from stored(settings, service, clock)
-        yield from accounts(settings, clock, os.environ)
+        yield from accounts(settings, clock, os.environ, account_of)
     finally:
         service.close()
 

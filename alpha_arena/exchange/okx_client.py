@@ -11,23 +11,31 @@ from urllib.parse import urlsplit
 import ccxt
 
 from alpha_arena.core.errors import SafetyError, SourceError, TransientError
+from alpha_arena.exchange.accounts import Keys
 
 # specs: okx-wire §8, outcomes that may pass; those that ccxt does not know arrive as plain ExchangeError
 PASSING_CODES = frozenset({"50001", "50004", "50011", "50013", "50026", "50040", "50061", "50102", "51054", "51149"})
 
 
 class OkxClient(ccxt.okx):  # type: ignore[misc]
-    """A client bound to one host, without keys.
+    """A client bound to one host.
 
     Args:
         host: e.g. "https://www.okx.com".
         timeout_ms: of a request.
+        keys: of an account, None for public endpoints alone. demo: send the header of demo trading.
     """
 
-    def __init__(self, host: str, timeout_ms: int) -> None:
+    def __init__(self, host: str, timeout_ms: int, keys: Keys | None = None, demo: bool = False) -> None:
         self.host = urlsplit(host).netloc
+        # both, since demo mode copies the second over the first
         urls = {"api": {"rest": host}, "test": {"rest": host}}
-        super().__init__({"timeout": timeout_ms, "enableRateLimit": False, "urls": urls, "options": {"maxRetriesOnFailure": 0}})
+        options = {"maxRetriesOnFailure": 0, "defaultType": "swap", "fetchMarkets": {"types": ["swap"]}}
+        super().__init__({"timeout": timeout_ms, "enableRateLimit": False, "urls": urls, "options": options})
+        if keys:
+            self.apiKey, self.secret, self.password = keys.api_key, keys.secret, keys.passphrase
+        if demo:
+            self.set_sandbox_mode(True)
         self.session.max_redirects = 0
         # at DEBUG this logger writes every request's headers
         self.logger.setLevel(logging.WARNING)

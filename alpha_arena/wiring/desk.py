@@ -16,7 +16,7 @@ from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.service import DataService
 from alpha_arena.engine import Tick, Trader, ticks
 from alpha_arena.execution.simulated import SimulatedExecutor
-from alpha_arena.settings import NotYet, Settings
+from alpha_arena.settings import Settings
 from alpha_arena.wiring.study import study
 
 LEASE_S = 600.0
@@ -78,16 +78,6 @@ def newest_close(markets: Mapping[str, Market]) -> int:
     return max(int(market.ts[-1]) + market.bar_ms for market in markets.values())
 
 
-def everyone_trades_on_paper(settings: Settings) -> None:
-    """Orders that go to an exchange are not sent yet.
-
-    Raises:
-        NotYet: they would.
-    """
-    if settings.executor.kind != "simulated":
-        raise NotYet("executor=okx comes with a later version; until then choose executor=simulated")
-
-
 @contextmanager
 def held(settings: Settings, service: DataService) -> Iterator[Lease]:
     """The lease of a trader, so that one process at a time acts for it.
@@ -111,7 +101,6 @@ def open_desk(settings: Settings, service: DataService, clock: Clock, lease: Lea
     Raises:
         ConfigError: the trader's account belongs to another timeframe, or holds what is not configured.
     """
-    everyone_trades_on_paper(settings)
     now = clock.now_ms()
     bar_ms = timeframe_ms(settings.timeframe)
     markets = markets_of(settings, service, now // bar_ms * bar_ms)

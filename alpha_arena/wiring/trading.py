@@ -20,6 +20,7 @@ from alpha_arena.data.service import DataService
 from alpha_arena.engine import Tick, apply, regime_context, run, ticks
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.desk import Desk, check_account, held, markets_of, newest_close, open_desk, or_else, paper, study_of, trader_of
+from alpha_arena.wiring.live import live_cycle, live_sync
 
 BATCH = 100
 Done = TypeVar("Done")
@@ -74,6 +75,11 @@ def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[di
     Bars of the past are committed many at a time, so that a month is caught up with in seconds; the newest one stands alone.
     """
     made: list[dict[str, Any]] = []
+    if settings.executor.kind == "okx":
+        with suppress(AlreadyDecided, LeaseLost), held(settings, service):
+            cycle = live_cycle(settings, clock, service)
+            made = [decision_json(decision, cycle.orders) for decision in cycle.decisions] if cycle else []
+        return made
     with suppress(AlreadyDecided, LeaseLost), held(settings, service) as lease:
         desk = open_desk(settings, service, clock, lease)
         look_once(desk)
@@ -117,6 +123,8 @@ def sync_one(settings: Settings, clock: Clock, service: DataService) -> dict[str
     """One trader's sync: how many bars were applied, and the account after them; nothing while another process acts for the trader."""
     try:
         with held(settings, service) as lease:
+            if settings.executor.kind == "okx":
+                return live_sync(settings, clock, service)
             desk = open_desk(settings, service, clock, lease)
             return applied(desk, due(desk, settings))
     except LeaseLost as lost:
