@@ -122,7 +122,7 @@ def position_of(row: Mapping[str, Any], symbol: str, contract_size: Decimal) -> 
     """A row of account/positions that is not flat."""
     return ExchangePosition(
         symbol=symbol,
-        quantity=base(row, "pos", contract_size),
+        quantity=base(row, "pos", contract_size) * (-1 if row.get("posSide") == "short" else 1),
         entry=number(row, "avgPx"),
         mark=number(row, "markPx"),
         leverage=number(row, "lever"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http.client import responses
 from io import BytesIO
 from math import inf
 from typing import Any
@@ -45,6 +46,7 @@ class LoopbackAdapter(BaseAdapter):
         raw = HTTPResponse(BytesIO(reply.body), dict(reply.headers), reply.status, preload_content=False)
         response = requests.Response()
         response.status_code, response.raw, response.request = reply.status, raw, request
+        response.reason = responses.get(reply.status, "")
         response.headers.update(reply.headers)
         response.url = request.url or ""
         return response
