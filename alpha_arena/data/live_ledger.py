@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Column, Connection, Table, func, select, update
 
 from alpha_arena.core.ids import derived_id
-from alpha_arena.core.records import OPEN_STATES, PAYMENT_KINDS, OrderEvent
+from alpha_arena.core.records import FINAL_STATES, OPEN_STATES, PAYMENT_KINDS, OrderEvent
 from alpha_arena.core.types import Order
 from alpha_arena.data import controls, tables
 from alpha_arena.data.ledger import Ledger
@@ -18,6 +18,8 @@ from alpha_arena.data.records import number, order_of
 AccountState = Literal["READY", "UNRECONCILED", "DIFFERS", "HALTED"]
 
 AFTER = "after bill "
+RECENT = 20
+REMEMBERED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +79,28 @@ class LiveLedger(Ledger):
         return next(iter(self._tracked(tables.orders.c.client_order_id == order_id)), None)
 
     def entries(self, symbol: str) -> list[Tracked]:
-        """Orders that opened or may open a position, newest first."""
+        """The last orders that opened or may open a position, newest first."""
         table = tables.orders
-        found = self._tracked((table.c.symbol == symbol) & table.c.reduce_only.is_(False) & (table.c.state != "EXTERNAL"))
-        return sorted(found, key=lambda one: one.created_ts, reverse=True)
+        mine = (table.c.symbol == symbol) & table.c.reduce_only.is_(False) & (table.c.kind == "market")
+        return self._tracked(mine, RECENT)
 
     def exits(self, symbol: str, created_ts: int) -> list[Tracked]:
         """Reduce-only orders of one moment, whatever their state."""
         table = tables.orders
         return self._tracked((table.c.symbol == symbol) & table.c.reduce_only.is_(True) & (table.c.created_ts == created_ts))
 
-    def _tracked(self, which: Any) -> list[Tracked]:
+    def rejected_in_a_row(self) -> int:
+        """How many of the last orders the exchange refused, up to the last one that it took."""
+        table = tables.orders
+        last = self._tracked(table.c.state.in_((*FINAL_STATES, "WORKING", "PARTIAL")) & (table.c.kind == "market"), RECENT)
+        return next((n for n, one in enumerate(last) if one.state != "REJECTED"), len(last))
+
+    def _tracked(self, which: Any, newest: int | None = None) -> list[Tracked]:
         order, sent = tables.orders, tables.sent_orders
         joined = order.outerjoin(sent, order.c.client_order_id == sent.c.client_order_id)
         columns = (order, sent.c.exchange_order_id, sent.c.attempts, sent.c.expires_ms)
         query = select(*columns).select_from(joined).where(order.c.trader == self.trader, which)
+        query = query.order_by(order.c.created_ts.desc()).limit(newest) if newest else query
         with self.database.read() as connection:
             return [tracked_of(row) for row in connection.execute(query)]
 
@@ -212,9 +221,10 @@ class LiveLedger(Ledger):
         self.database.upsert(connection, tables.protections, [row], ("client_id",), update=False)
 
     def claims(self, symbol: str) -> dict[str, Claim]:
-        """All protective orders that were ever this trader's, by client id."""
+        """The last protective orders of this trader, whatever became of them, by client id."""
         table = tables.protections
         query = select(table).where(table.c.trader == self.trader, table.c.symbol == symbol)
+        query = query.order_by(table.c.created_ms.desc(), table.c.number.desc()).limit(REMEMBERED)
         with self.database.read() as connection:
             return {row.client_id: claim_of(row) for row in connection.execute(query)}
 

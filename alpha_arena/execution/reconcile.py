@@ -121,7 +121,7 @@ class Reconciler:
         balance = self.ask(self.venue.balance)
         since, tracked = self._since(full), self.ledger.tracked()
         told = self._fills(draft, since)
-        self._bills(draft, since, told)
+        self._bills(draft, since, told, adopt)
         self._orders(draft, tracked)
         self._strangers(draft)
         apart = self._apart(draft, held)
@@ -143,13 +143,13 @@ class Reconciler:
         return opened if full or last is None else max(opened, min([last, *waiting]) - OVERLAP_MS)
 
     def _fills(self, draft: Draft, since: int) -> set[str]:
-        """Book new fills; returns the bills of all that were told."""
+        """Book new fills; returns bill and trade ids of all that were told."""
         told = oldest_first(one for symbol in self.symbols for one in self.ask(lambda name=symbol: self.venue.fills(name, since)))  # type: ignore[misc]
         known = self.ledger.booked(fill.bill_id for fill in told)
         for fill in told:
             if fill.bill_id not in known and self.ledger.ours(fill.bill_id, fill.ts):
                 self._attribute(draft, fill)
-        return {fill.bill_id for fill in told}
+        return {name for fill in told for name in (fill.bill_id, fill.trade_id)}
 
     def _attribute(self, draft: Draft, fill: ExchangeFill) -> None:
         mine = self.ledger.tracked_order(fill.client_id) if fill.client_id else None
@@ -211,13 +211,14 @@ class Reconciler:
         of = (self.ledger.trader, fill.symbol, self.ledger.timeframe)
         return {order_id(*of, bar - n * self.bar_ms, leg) for n in (0, 1, 2) for leg in LEGS}
 
-    def _bills(self, draft: Draft, since: int, filled: set[str]) -> None:
-        told = [bill for bill in self.ask(lambda: self.venue.bills(since)) if bill.bill_id not in filled]
+    def _bills(self, draft: Draft, since: int, filled: set[str], adopt: bool) -> None:
+        """Book what is not a fill's; a fill's bill without its fill is missing, or adopted by its change of cash alone."""
+        told = [bill for bill in self.ask(lambda: self.venue.bills(since)) if not {bill.bill_id, bill.trade_id} & filled]
         known = self.ledger.booked(bill.bill_id for bill in told)
         for bill in told:
             if bill.bill_id in known or not bill.change or not self.ledger.ours(bill.bill_id, bill.ts):
                 continue
-            if bill.kind in TRADED and bill.symbol in self.symbols:
+            if bill.kind in TRADED and bill.symbol in self.symbols and not adopt:
                 draft.missing.append(f"the fill of bill {bill.bill_id} in {bill.symbol} is not told yet")
                 continue
             self._payment(draft, bill)

@@ -37,6 +37,7 @@ class Pace:
         settle_ms: how long a difference to the exchange may last before it is adopted.
         pause_s: wall seconds between two questions; asks: questions before an answer is no longer waited for.
         sends: how often an order is sent, each time only once the last attempt cannot arrive any more.
+        rejections: refused orders in a row that halt.
         dead_man_s: seconds after which the exchange cancels resting orders that nobody looks after.
     """
 
@@ -46,6 +47,7 @@ class Pace:
     pause_s: float = 0.1
     asks: int = 10
     sends: int = 3
+    rejections: int = 3
     dead_man_s: int = 120
 
     @property
@@ -238,7 +240,10 @@ class Tracker:
         if error.code in CAME_LATE:
             self.ledger.not_on_its_way(order.id)
             return None
-        return self.tell(order.id, "REJECTED", str(error))
+        event = self.tell(order.id, "REJECTED", str(error))
+        if self.ledger.rejected_in_a_row() >= self.pace.rejections:
+            self.ledger.halt(self.clock.now_ms(), f"the exchange refused {self.pace.rejections} orders in a row, the last one: {error}")
+        return event
 
     def _followed(self, order_id: str, event: OrderEvent) -> OrderEvent:
         """The event of an accepted order once it is done, or as it stands after a while."""

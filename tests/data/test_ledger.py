@@ -104,6 +104,23 @@ def test_what_is_delivered_twice_counts_once(service: DataService) -> None:
     assert len(queries.equity(service, "t")["ts"]) == 3
 
 
+def test_what_comes_late_is_absorbed_into_a_bar_that_is_booked(service: DataService) -> None:
+    """D25: cash and position change, the equity at that close and the peak do not; again it changes nothing."""
+    ledger = opened(service)
+    ledger.book(booking(2, CAPITAL))
+    late = Fill("f-1", "o", START + HOUR, BTC, 0.5, 100.0, 0.25)
+    moved = Payment(START + HOUR, "", 20.0, nan, kind="transfer", bill_id="b-9")
+    account = Account(CAPITAL + 19.75, {BTC: Position(0.5, 100.0)})
+    done = OrderEvent("o", START + 3 * HOUR, "FILLED", "late")
+    for _ in range(2):
+        ledger.book(booking(2, CAPITAL + 19.75, account, fills=(late,), payments=(moved,), events=(done,)))
+    assert repr(ledger.account()) == repr(account)
+    assert queries.equity(service, "t")["equity"] == [CAPITAL]
+    assert ledger.risk(START).peak_equity == CAPITAL
+    assert queries.sums(service, "t") == {"deposit": CAPITAL, "realised": 0.0, "fee": -0.25, "funding": 0.0, "transfer": 20.0}
+    assert_explained(service, ledger)
+
+
 def test_the_same_trade_id_of_another_exchange_is_another_trade(service: DataService) -> None:
     for exchange in ("okx", "embedded"):
         ledger = Ledger(service, exchange, "1h", exchange)

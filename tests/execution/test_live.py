@@ -175,6 +175,15 @@ def test_a_rejected_order_is_at_its_end() -> None:
     check(made)
 
 
+def test_three_refused_orders_in_a_row_halt() -> None:
+    """E2."""
+    made = world({0: LONG, 1: LONG, 2: LONG, 3: LONG})
+    Fault(made, "send", "before", OrderRejected("insufficient margin", "51008"), times=100)
+    made.run()
+    assert made.states() == ["REJECTED", "REJECTED", "REJECTED", "LAPSED"]
+    assert "refused 3 orders in a row" in made.ledger().halted()
+
+
 def test_an_order_that_came_too_late_may_be_sent_again() -> None:
     """A5: 50036 is a clear answer."""
     made = world()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from live_world import World, check
 
+from alpha_arena.core.errors import StoreError
 from alpha_arena.core.types import Target
+from alpha_arena.core.venue import OutcomeUnknown, TryAgain, VenueError
+from alpha_arena.execution.reconcile import Unreconciled
 
 SCRIPT = {0: Target(0.5, stop=95.0, take=120.0), 1: Target(-0.5, stop=115.0, take=80.0)}
 CLOSES = [100.0, 101.0]
@@ -27,6 +32,29 @@ def played(dies_at: int | None, again_after: int | None = None) -> World:
 
 
 POINTS = played(None).points
+SENDS = ("send", "protect", "unprotect", "cancel")
+
+
+def failing(nth: int, where: str, error: Exception, name: str = "") -> World:
+    """Both bars; the n-th request (or write, or request of a name) fails, and the process goes on as a scheduler lets it."""
+    world = World(CLOSES, SCRIPT)
+    seen = 0
+
+    def fail(asked: str, when: str) -> None:
+        nonlocal seen
+        if when != where or (asked == "store") != (name == "store") or (name and asked != name):
+            return
+        seen += 1
+        if seen - 1 == nth:
+            raise error
+
+    world.hook = fail
+    for bar in range(2):
+        world.at(bar)
+        for _ in range(3):
+            with suppress(StoreError, VenueError, Unreconciled):
+                world.cycle(bar)
+    return world
 
 
 def expect_whole(world: World) -> None:
@@ -57,3 +85,23 @@ def test_dying_again_inside_the_recovery_changes_nothing(after: int) -> None:
         world = played(point, after)
         assert world.restarts in (1, 2)
         expect_whole(world)
+
+
+def test_each_write_fails_once() -> None:
+    """C4: nothing is sent that could not be committed, and the next cycle goes on."""
+    for nth in range(60):
+        expect_whole(failing(nth, "before", StoreError("the disk is full"), "store"))
+
+
+def test_each_request_fails_once() -> None:
+    """A7: a call that was definitely not carried out."""
+    for nth in range(60):
+        expect_whole(failing(nth, "before", TryAgain("too many requests")))
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("name", SENDS)
+def test_each_request_that_changes_something_gets_no_reply(name: str, where: str) -> None:
+    """A2, A3, A4: carried out or not, nobody knows."""
+    for nth in range(4):
+        expect_whole(failing(nth, where, OutcomeUnknown("no reply"), name))
