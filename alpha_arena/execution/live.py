@@ -25,6 +25,8 @@ from alpha_arena.execution.tracker import Pace, Tracker
 
 ON_ITS_WAY = ("INTENT", "SENT", "UNKNOWN")
 LEAST_LEVEL = 2
+# bills are told later than positions
+BILLS_LAG = 5
 DAY_MS = 86_400_000
 
 
@@ -203,7 +205,7 @@ class LiveExecutor:
                 return changes
         now = self.clock.now_ms()
         since = self.ledger.is_now("DIFFERS", changes.unexplained, now)
-        if now - since < self.pace.settle_ms:
+        if now - since < self.pace.settle_ms * (BILLS_LAG if changes.cash_only else 1):
             raise Differs(changes.unexplained)
         return self.reconciler.changes(ts, full=True, adopt=True)
 

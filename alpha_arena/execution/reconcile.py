@@ -41,12 +41,14 @@ class Changes:
         unexplained: what the exchange has not told yet, "" where ledger and exchange agree.
         foreign: what somebody else did to the account, each a reason to halt.
         positions: as the exchange states them, by symbol.
+        cash_only: nothing but cash differs: a bill, most likely of funding, is told late.
     """
 
     booking: Booking
     unexplained: str
     foreign: tuple[str, ...]
     positions: Mapping[str, ExchangePosition]
+    cash_only: bool = False
 
 
 @dataclass(slots=True)
@@ -128,9 +130,9 @@ class Reconciler:
         if adopt:
             self._adopt(draft, held, apart, tracked)
         missing = [] if adopt else [*draft.missing, *self._differences(apart)]
-        if not missing:
-            missing = self._cash(draft, balance.cash, adopt)
-        return Changes(self._booking(ts, draft), "; ".join(missing), tuple(dict.fromkeys(draft.foreign)), held)
+        unpaid = [] if missing else self._cash(draft, balance.cash, adopt)
+        said = "; ".join([*missing, *unpaid])
+        return Changes(self._booking(ts, draft), said, tuple(dict.fromkeys(draft.foreign)), held, bool(unpaid))
 
     def _booking(self, ts: int, draft: Draft) -> Booking:
         prices, account = self.prices(ts), draft.account

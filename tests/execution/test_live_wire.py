@@ -1,0 +1,167 @@
+"""Live execution on the embedded exchange, over its wire and ccxt, where orders fill at once: replies lost, stops hit, switches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+from math import nan
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rig import BTC, COSTS, SWAP, Rig, rig
+
+from alpha_arena.core.market import Market
+from alpha_arena.core.types import Account, Candles, Funding, Order, Position
+from alpha_arena.core.venue import VenueError
+from alpha_arena.data import queries
+from alpha_arena.data.controls import Controls
+from alpha_arena.exchange.embedded.contracts import Profile
+from alpha_arena.exchange.embedded.faults import Rule
+from alpha_arena.exchange.embedded.feed import Feed, Replay
+from alpha_arena.execution.live import LiveExecutor
+from alpha_arena.execution.protection import fits
+from alpha_arena.execution.reconcile import Unreconciled
+
+MINUTE, HOUR = 60_000, 3_600_000
+START = 1_704_067_200_000
+BARS = 600
+SEND = {"method": "POST", "path": "trade/order"}
+
+
+def market() -> Market:
+    """Minutes at 40,000, then a fall to 38,000 from the fifth hour on."""
+    ts = START + MINUTE * np.arange(BARS, dtype=np.int64)
+    close = np.where(np.arange(BARS) < 300, 40_000.0, 38_000.0) + np.arange(BARS) % 3
+    opened = np.concatenate([close[:1], close[:-1]])
+    candles = Candles(ts, opened, np.maximum(opened, close) + 1, np.minimum(opened, close) - 1, close, np.full(BARS, 1000.0))
+    return Market.of(BTC, MINUTE, candles, Funding(np.array([START + 4 * HOUR]), np.array([0.0001])))
+
+
+def hourly() -> Market:
+    """The same, for the trader."""
+    return market().at("1h")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Rig]:
+    """An exchange one hour after the start, nothing being held."""
+    minutes = market()
+    bars = Candles(minutes.ts, minutes.open, minutes.high, minutes.low, minutes.close, minutes.volume)
+    feed = Feed(Replay({BTC: bars}, {BTC: Funding(minutes.funding_ts, minutes.funding_rate)}, {}), {SWAP: BTC}, MINUTE)
+    with rig(tmp_path, feed, Profile("market", COSTS, half_spread=0.00001, latency_ms=20), START + HOUR + 2_000) as world:
+        yield world
+
+
+def entered(made: Rig, quantity: float = 0.5) -> LiveExecutor:
+    """An executor after it was told to open a position, whatever became of that."""
+    executor = made.executor(hourly())
+    executor.recover()
+    order = Order("aa0001", BTC, quantity, stop=39_000.0, take=42_000.0)
+    made.ledger.intend_order(order, made.clock.now_ms(), "decided")
+    with suppress(VenueError, Unreconciled):
+        executor.submit(order)
+    return executor
+
+
+def settled(made: Rig, seconds: int = 90) -> Account:
+    """What the ledger has once the exchange had time; both books being the same."""
+    made.clock.step_to(made.clock.now_ms() + seconds * 1000)
+    made.executor(hourly()).recover()
+    account = made.ledger.account()
+    quantity = sum((one.quantity for one in made.venue.positions()), Decimal(0))
+    assert Decimal(repr(account.position(BTC).quantity)) == quantity
+    assert account.cash == pytest.approx(float(made.client.cash), abs=1e-8)
+    assert {fill.bill_id for fill in made.client.fills} == {row["trade_id"] for row in queries.fills(made.service, "t", 1_000)}
+    names = [order.cl_ord_id for order in made.client.orders.values() if order.cl_ord_id]
+    assert len(names) == len(set(names))
+    live = made.venue.protections(BTC)
+    assert [fits(one, account.position(BTC)) for one in live] == [True] * bool(quantity)
+    return account
+
+
+def states(made: Rig) -> list[str]:
+    """Of all orders, oldest first."""
+    return [row["state"] for row in queries.orders(made.service, "t")][::-1]
+
+
+def test_an_entry_is_filled_protected_and_booked_at_once(made: Rig) -> None:
+    """D20, D25: within the call, on the very wire of the exchange."""
+    entered(made)
+    assert states(made) == ["FILLED"]
+    position = settled(made).position(BTC)
+    assert (position.quantity, position.stop, position.take) == (0.5, 39_000.0, 42_000.0)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("drop", "before", **SEND),
+        Rule("drop", "after", **SEND),
+        Rule("html", "after", **SEND),
+        Rule("empty", "after", **SEND),
+        Rule("truncate", "after", **SEND, amount=20),
+        Rule("http", "after", **SEND, status=502),
+        Rule("code", "after", **SEND, text="50026"),
+        Rule("code", "before", **SEND, text="50013"),
+        Rule("code", "before", **SEND, text="50011"),
+        Rule("dup_request", "before", **SEND),
+        Rule("delay", "before", **SEND, amount=3_000),
+        Rule("delay", "before", **SEND, amount=60_000),
+        Rule("drop", "after", "GET", "trade/order", times=3),
+        Rule("drop", "after", path="account/positions", times=2),
+        Rule("drop", "after", path="trade/fills", times=2),
+    ],
+    ids=lambda rule: f"{rule.kind}-{rule.when}-{rule.path.rpartition('/')[2]}-{rule.amount or rule.text or rule.status}",
+)
+def test_whatever_is_lost_it_is_one_order(made: Rig, rule: Rule) -> None:
+    """A2 to A7."""
+    made.faults.rules = [rule]
+    entered(made)
+    position = settled(made).position(BTC)
+    assert (position.quantity, states(made)) == (0.5, ["FILLED"])
+    assert rule.struck
+
+
+def test_a_stop_that_is_hit_is_told_apart_and_funding_comes_from_its_bill(made: Rig) -> None:
+    """A11, B5: over four hours, funding at the fourth and the fall at the fifth."""
+    entered(made)
+    made.clock.step_to(START + 4 * HOUR + MINUTE)
+    settled(made, 0)
+    assert queries.sums(made.service, "t")["funding"] == pytest.approx(-0.5 * 40_000 * 0.0001, rel=1e-3)
+    made.clock.step_to(START + 5 * HOUR + 10 * MINUTE)
+    account = settled(made, 0)
+    assert (account.position(BTC).quantity, account.position(BTC).disarmed) == (0.0, 1)
+    assert queries.fills(made.service, "t")[0]["reason"] == "stop"
+    assert made.ledger.stands() == ("READY", "")
+
+
+def test_new_levels_reach_the_exchange(made: Rig) -> None:
+    executor = entered(made)
+    held = made.ledger.account().position(BTC)
+    tighter = Position(held.quantity, held.entry, 39_500.0, nan)
+    with made.service.database.write() as connection:
+        made.ledger._positions(connection, {BTC: tighter}, made.clock.now_ms())
+    executor.hold(BTC, tighter)
+    assert [(one.stop, one.take) for one in made.venue.protections(BTC)] == [(Decimal(39_500), None)]
+
+
+def test_a_trade_by_hand_and_a_liquidation_are_adopted_and_halt(made: Rig) -> None:
+    """A12."""
+    entered(made)
+    made.exchange.external_trade(made.client, SWAP, "buy", Decimal(10))
+    assert settled(made).position(BTC).quantity == 0.6
+    assert "was not made by this trader" in made.ledger.halted()
+    made.ledger.acknowledge(made.clock.now_ms(), "somebody")
+    made.exchange.liquidate(made.client, SWAP)
+    assert settled(made).position(BTC).quantity == 0
+    assert "forced by the exchange" in made.ledger.halted()
+
+
+def test_a_kill_switch_flattens_at_the_exchange(made: Rig) -> None:
+    """E1."""
+    entered(made)
+    Controls(made.service).kill("t", made.clock.now_ms(), "somebody", "flatten")
+    assert settled(made).position(BTC).quantity == 0
+    assert states(made) == ["FILLED", "FILLED"]
