@@ -186,15 +186,19 @@ class LiveLedger(Ledger):
             balance = self._balance(connection)
         return int(balance.opened_ts) if balance else 0
 
-    def ours(self, bill_id: str, ts: int) -> bool:
-        """Whether a change of cash came after the account was opened: what was before is in its first cash. Ids only grow."""
+    def ours(self, bill_id: str, ts: int, moved: bool = False) -> bool:
+        """Whether a change of cash came after the account was opened: what was before is in its first cash. Ids only grow.
+
+        Args:
+            moved: it is a transfer; at the very moment of opening, where the exchange told no bill, it made the first cash.
+        """
         mine = (tables.bills.c.trader == self.trader) & (tables.bills.c.kind == "deposit")
         with self.database.read() as connection:
             first = connection.execute(select(tables.bills.c.ts, tables.bills.c.reference).where(mine)).first()
-        if first is None:
-            return False
+        if first is None or ts != first.ts:
+            return first is not None and bool(ts > first.ts)
         mark = first.reference.removeprefix(AFTER) if first.reference.startswith(AFTER) else ""
-        return bool((len(bill_id), bill_id) > (len(mark), mark) if mark else ts >= first.ts)
+        return (len(bill_id), bill_id) > (len(mark), mark) if mark else not moved
 
     def claim(self, symbol: str, quantity: float, stop: float, take: float, ts: int) -> Claim:
         """Commit a protective order before it is placed; its client id has not been used before.

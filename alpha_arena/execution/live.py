@@ -25,17 +25,28 @@ from alpha_arena.execution.tracker import Pace, Tracker
 
 ON_ITS_WAY = ("INTENT", "SENT", "UNKNOWN")
 LEAST_LEVEL = 2
+STEADY = 5
 # bills are told later than positions
 BILLS_LAG = 5
 DAY_MS = 86_400_000
+FLATTEN = "kill switch: flatten"
 
 
 def open_account(ledger: LiveLedger, venue: Venue) -> None:
-    """Open a trader's account with the cash that the exchange holds, as of now; one that is open is left as it is."""
-    if not ledger.opened_ms():
-        now = venue.time_ms()
-        bills = venue.bills(now - DAY_MS)
-        ledger.open_after(float(venue.balance().cash), now, bills[-1].bill_id if bills else "")
+    """Open a trader's account with the cash that the exchange holds, as of now; one that is open is left as it is.
+
+    Raises:
+        Unreconciled: the cash does not stand still.
+    """
+    if ledger.opened_ms():
+        return
+    for _ in range(STEADY):
+        before, now = venue.balance().cash, venue.time_ms()
+        bills, cash = venue.bills(now - DAY_MS), venue.balance().cash
+        if cash == before:
+            ledger.open_after(float(cash), now, bills[-1].bill_id if bills else "")
+            return
+    raise Unreconciled(f"the account's cash changes while it is opened ({before}, {cash}); stop whoever trades it and try again")
 
 
 def prepare(venue: Venue, leverages: Mapping[str, float]) -> None:
@@ -215,11 +226,12 @@ class LiveExecutor:
         if told.killed:
             self._withdraw()
         asked = told.killed == "flatten" or told.close_ms is not None
-        why = "kill switch: flatten" if told.killed else "close now"
+        why = FLATTEN if told.killed else "close now"
+        ended = [event.order_id for event in changes.booking.events if event.state in FINAL_STATES]
         sent = False
         for symbol in sorted(self.markets):
             position = changes.booking.account.position(symbol)
-            failed = "" if asked and position.quantity else self.guard.keep(symbol, position)
+            failed = "" if asked and position.quantity else self.guard.keep(symbol, position, ended)
             if position.quantity and (asked or failed):
                 sent = self._close(symbol, position, why if asked else f"it could not be protected: {failed}") or sent
         if told.close_ms is not None and not any(position.quantity for position in changes.booking.account.positions.values()):
@@ -262,14 +274,15 @@ class LiveExecutor:
             n += 1
 
     def _protect_as_told(self) -> None:
-        """Protect what the exchange says is held, although not all of its fills are told yet."""
+        """Protect what the exchange says is held, although not all of its fills are told yet; a kill switch that flattens is obeyed."""
+        flatten = self.controls.state(self.ledger.trader).killed == "flatten"
         for held in self.tracker.ask(self.venue.positions):
             if held.symbol not in self.markets:
                 continue
             position = self._levelled(held.symbol, float(held.quantity))
-            failed = self.guard.keep(held.symbol, position)
-            if failed:
-                self._close(held.symbol, position, f"it could not be protected: {failed}")
+            failed = "" if flatten else self.guard.keep(held.symbol, position)
+            if flatten or failed:
+                self._close(held.symbol, position, FLATTEN if flatten else f"it could not be protected: {failed}")
 
     def _levelled(self, symbol: str, quantity: float) -> Position:
         """A position with the levels of the one that is booked, else of the entry that opened it."""

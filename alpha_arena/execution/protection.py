@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import isnan
 
 from alpha_arena.core.accounting import tidy
@@ -9,6 +10,9 @@ from alpha_arena.core.types import Position
 from alpha_arena.core.venue import OrderRejected, OutcomeUnknown, Protection, TryAgain
 from alpha_arena.data.live_ledger import Claim
 from alpha_arena.execution.tracker import Tracker, exact
+
+# of the time within which a position is protected, so much for the protection that its entry carries
+AWAITED = 0.25
 
 
 def fits(found: Protection, position: Position) -> bool:
@@ -27,17 +31,20 @@ class Guard:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker, self.venue, self.ledger, self.ask = tracker, tracker.venue, tracker.ledger, tracker.ask
 
-    def keep(self, symbol: str, position: Position) -> str:
+    def keep(self, symbol: str, position: Position, ended: Collection[str] = ()) -> str:
         """Make the exchange protect a position as it is; of a flat one, take protection away.
 
         A new protective order is placed and read back before an old one is canceled.
+
+        Args:
+            ended: orders whose end is about to be booked: what they carried is not waited for.
 
         Returns:
             "" where it is protected or has no levels, else why it could not be: then it must be closed.
         """
         if not position.quantity:
             # one that an entry carries may be there before the position is told
-            awaited = {one.order.id for one in self.ledger.tracked()}
+            awaited = {one.order.id for one in self.ledger.tracked()} - {*ended}
             claims = self.ledger.claims(symbol)
             self._cancel(symbol, [one for one in self._mine(symbol) if claims[one.client_id].client_order_id not in awaited])
             return ""
@@ -58,9 +65,10 @@ class Guard:
         """Own live ones, oldest first; the one that a filled entry carries may need a moment to appear."""
         claims = self.ledger.claims(symbol)
         expected = awaited is not None and any(self._carried(claim, awaited) for claim in claims.values())
-        for n in range(self.tracker.pace.asks if expected else 1):
+        pace = self.tracker.pace
+        for n in range(pace.within(pace.protect_s * AWAITED) if expected else 1):
             if n:
-                self.tracker.wait(self.tracker.pace.pause_s)
+                self.tracker.wait(pace.pause_s)
             live = [one for one in self.ask(lambda: self.venue.protections(symbol)) if one.client_id in claims]
             if awaited is None or any(fits(one, awaited) for one in live):
                 break
@@ -73,10 +81,10 @@ class Guard:
         return bool(claim.client_order_id) and claim.state == "INTENT" and same and tidy(claim.quantity) == -position.quantity
 
     def _renewed(self, symbol: str, position: Position) -> tuple[Protection | None, str]:
-        why = ""
-        for n in range(self.tracker.pace.asks):
+        why, pace = "", self.tracker.pace
+        for n in range(pace.within(pace.protect_s * (1 - AWAITED))):
             if n:
-                self.tracker.wait(self.tracker.pace.pause_s)
+                self.tracker.wait(pace.pause_s)
             placed, why = self._place(symbol, position)
             if placed is not None:
                 return placed, ""

@@ -218,7 +218,7 @@ class Reconciler:
         told = [bill for bill in self.ask(lambda: self.venue.bills(since)) if not {bill.bill_id, bill.trade_id} & filled]
         known = self.ledger.booked(bill.bill_id for bill in told)
         for bill in told:
-            if bill.bill_id in known or not bill.change or not self.ledger.ours(bill.bill_id, bill.ts):
+            if bill.bill_id in known or not bill.change or not self.ledger.ours(bill.bill_id, bill.ts, bill.kind == "transfer"):
                 continue
             if bill.kind in TRADED and bill.symbol in self.symbols and not adopt:
                 draft.missing.append(f"the fill of bill {bill.bill_id} in {bill.symbol} is not told yet")

@@ -36,6 +36,8 @@ class Pace:
         expires_ms: after which the exchange discards an order that comes late; margin_ms: more than its answers may lag behind.
         settle_ms: how long a difference to the exchange may last before it is adopted.
         pause_s: wall seconds between two questions; asks: questions before an answer is no longer waited for.
+        patience_s: wall seconds for which it is asked whether an order has arrived; then the question stays open until the next cycle.
+        protect_s: wall seconds within which a position has its protection at the exchange, or is closed.
         sends: how often an order is sent, each time only once the last attempt cannot arrive any more.
         rejections: refused orders in a row that halt.
         dead_man_s: seconds after which the exchange cancels resting orders that nobody looks after.
@@ -46,14 +48,15 @@ class Pace:
     settle_ms: int = 60_000
     pause_s: float = 0.1
     asks: int = 10
+    patience_s: float = 10.0
+    protect_s: float = 2.0
     sends: int = 3
     rejections: int = 3
     dead_man_s: int = 120
 
-    @property
-    def until_expired(self) -> int:
-        """Questions until an order can no longer arrive; at a clock that stands the answer stays open."""
-        return self.asks + int((self.expires_ms + self.margin_ms) / 1000 / self.pause_s) if self.pause_s else self.asks
+    def within(self, seconds: float) -> int:
+        """Questions in so many wall seconds, `asks` of them where questions follow each other without a pause."""
+        return max(1, round(seconds / self.pause_s)) if self.pause_s else self.asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ class Tracker:
         neither pending nor past orders nor fills hold its id. Until then it is UNKNOWN.
         """
         one = self._tracked(order_id)
-        for n in range(self.pace.until_expired):
+        for n in range(self.pace.within(self.pace.patience_s)):
             if n:
                 self.wait(self.pace.pause_s)
             over = not one.expires_ms or self.ask(self.venue.time_ms) > one.expires_ms + self.pace.margin_ms

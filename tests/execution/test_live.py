@@ -8,13 +8,14 @@ import pytest
 from fake_venue import nothing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_world import BTC, HOUR, SKIPPED, START, World, check
+from live_world import BTC, HOUR, SKIPPED, START, World, check, emptied
 
 from alpha_arena.core.types import Order, Target
 from alpha_arena.core.venue import OrderRejected, OutcomeUnknown, TryAgain, VenueRefused
 from alpha_arena.data import queries
+from alpha_arena.data.controls import Controls
 from alpha_arena.data.lease import Lease, LeaseLost
-from alpha_arena.execution.live import prepare
+from alpha_arena.execution.live import open_account, prepare
 from alpha_arena.execution.reconcile import Unreconciled
 
 LONG = Target(0.5, stop=95.0, take=120.0)
@@ -524,6 +525,33 @@ def test_an_order_that_the_ledger_lost_is_found_again() -> None:
     made.sync()
     assert (made.quantity, made.states(), made.ledger().halted()) == (50.0, ["FILLED"], "")
     assert sent(made) == 1
+
+
+def test_what_was_before_the_account_was_opened_is_in_its_first_cash() -> None:
+    """A position that is already there is nobody's of ours: after a while it is adopted, and trading halts until it is acknowledged."""
+    made = world({})
+    made.service = emptied()
+    made.controls = Controls(made.service)
+    made.venue.manual(BTC, "3")
+    made.clock.time += 1_000
+    open_account(made.ledger(), made.venue)
+    assert made.ledger().account().cash == float(made.venue.cash)
+    with pytest.raises(Unreconciled, match=r"the exchange has 3.0, its fills explain 0.0"):
+        made.sync()
+    made.clock.time += 61_000
+    made.sync()
+    assert (made.quantity, made.ledger().stands()[0]) == (3.0, "HALTED")
+    assert made.ledger().account().cash == float(made.venue.cash)
+
+
+def test_an_account_whose_cash_does_not_stand_still_is_not_opened() -> None:
+    made = world({})
+    made.service = emptied()
+    made.hook = lambda name, when: made.venue.bill("transfer", "", Decimal(1)) and None if (name, when) == ("bills", "after") else None
+    made.boot()
+    with pytest.raises(Unreconciled, match="changes while it is opened"):
+        open_account(made.ledger(), made.venue)
+    assert made.ledger().opened_ms() == 0
 
 
 def test_an_account_is_prepared() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from decimal import Decimal
 from math import nan
 from pathlib import Path
@@ -18,7 +18,7 @@ from alpha_arena.core.venue import VenueError
 from alpha_arena.data import queries
 from alpha_arena.data.controls import Controls
 from alpha_arena.exchange.embedded.contracts import Profile
-from alpha_arena.exchange.embedded.faults import Rule
+from alpha_arena.exchange.embedded.faults import Lag, Rule
 from alpha_arena.exchange.embedded.feed import Feed, Replay
 from alpha_arena.execution.live import LiveExecutor
 from alpha_arena.execution.protection import fits
@@ -44,13 +44,18 @@ def hourly() -> Market:
     return market().at("1h")
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Rig]:
+def opened(folder: Path, **how: float) -> AbstractContextManager[Rig]:
     """An exchange one hour after the start, nothing being held."""
     minutes = market()
     bars = Candles(minutes.ts, minutes.open, minutes.high, minutes.low, minutes.close, minutes.volume)
     feed = Feed(Replay({BTC: bars}, {BTC: Funding(minutes.funding_ts, minutes.funding_rate)}, {}), {SWAP: BTC}, MINUTE)
-    with rig(tmp_path, feed, Profile("market", COSTS, half_spread=0.00001, latency_ms=20), START + HOUR + 2_000) as world:
+    return rig(folder, feed, Profile("market", COSTS, half_spread=0.00001, latency_ms=20, **how), START + HOUR + 2_000)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Rig]:
+    """With a market deep enough for any order."""
+    with opened(tmp_path) as world:
         yield world
 
 
@@ -122,6 +127,46 @@ def test_whatever_is_lost_it_is_one_order(made: Rig, rule: Rule) -> None:
     position = settled(made).position(BTC)
     assert (position.quantity, states(made)) == (0.5, ["FILLED"])
     assert rule.struck
+
+
+@pytest.mark.parametrize("field", ["fills_ms", "orders_ms", "positions_ms", "bills_ms"])
+def test_what_is_told_late_is_waited_for(made: Rig, field: str) -> None:
+    """A8: an entry, then a flip, each of the exchange's books half a minute behind; nothing doubles, nothing is taken for a stranger's."""
+    made.faults.lag = Lag(**{field: 30_000})
+    executor = entered(made)
+    for _ in range(3):
+        made.clock.step_to(made.clock.now_ms() + 20_000)
+        with suppress(Unreconciled, VenueError):
+            executor.recover()
+    assert settled(made).position(BTC).quantity == 0.5
+    for name, quantity, only in (("aa0002", -0.5, True), ("aa0003", -0.3, False)):
+        levels = {} if only else {"stop": 41_000.0}
+        made.ledger.intend_order(Order(name, BTC, quantity, reduce_only=only, **levels), made.clock.now_ms(), "decided")
+    for _ in range(5):
+        with suppress(Unreconciled, VenueError):
+            executor.recover()
+        made.clock.step_to(made.clock.now_ms() + 20_000)
+    assert settled(made).position(BTC).quantity == -0.3
+    assert (states(made), made.ledger.halted()) == (["FILLED"] * 3, "")
+
+
+def test_attached_protection_that_fails_is_replaced_over_the_wire(made: Rig) -> None:
+    """A11, I5: `settled` finds one live protection that fits."""
+    made.exchange.attach_fails = True
+    entered(made)
+    assert len(made.venue.protections(BTC)) == 1
+    assert settled(made).position(BTC).quantity == 0.5
+
+
+def test_a_large_order_fills_in_parts(tmp_path: Path) -> None:
+    """A8, A9: at each look what is filled is booked and protected, no more and no less, until the order is done."""
+    with opened(tmp_path, participation=0.0001) as made:
+        entered(made)
+        held = [settled(made, 20).position(BTC).quantity for _ in range(20)]
+        assert held == sorted(held)
+        assert 0 < held[0] < held[-1] == 0.5
+        assert (states(made), made.ledger.halted()) == (["FILLED"], "")
+        assert len(queries.fills(made.service, "t", 100)) > 5
 
 
 def test_a_stop_that_is_hit_is_told_apart_and_funding_comes_from_its_bill(made: Rig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from alpha_arena.core.errors import ConfigError
 from alpha_arena.core.types import Target
 from alpha_arena.data.controls import EVERYONE, Controls, Orders
 from alpha_arena.data.service import DataService
+from alpha_arena.execution.reconcile import Unreconciled
 
 LONG = Target(0.5, stop=95.0, take=120.0)
 MORE = Target(0.9, stop=95.0, take=120.0)
@@ -47,6 +49,22 @@ def test_a_kill_switch_that_flattens_closes_everything() -> None:
     assert (made.quantity, made.states()) == (0.0, ["FILLED", "FILLED"])
     made.run(range(1, 2))
     assert made.states() == ["FILLED", "FILLED", "LAPSED"]
+    check(made)
+
+
+def test_a_kill_switch_flattens_what_is_not_told_in_full_yet() -> None:
+    """E1: fills are half a minute behind; the position goes all the same, and is booked when they come."""
+    made = world(LONG)
+    made.venue.lag_ms = 30_000
+    made.run(range(1))
+    made.controls.kill("t", made.clock.time, "somebody", "flatten")
+    for _ in range(3):
+        with suppress(Unreconciled):
+            made.sync()
+    assert made.venue.held[BTC].quantity == 0
+    made.clock.time += 31_000
+    made.sync()
+    assert (made.quantity, made.states()) == (0.0, ["FILLED", "FILLED"])
     check(made)
 
 
