@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 from decimal import Decimal
-from hashlib import sha256
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alpha_arena.core.types import Instrument
-from alpha_arena.exchange.embedded import margin
 from alpha_arena.exchange.embedded.acceptance import accept, reducing
+from alpha_arena.exchange.embedded.accounts import Accounts
 from alpha_arena.exchange.embedded.algos import attach, release
 from alpha_arena.exchange.embedded.bars_play import BarPlay
 from alpha_arena.exchange.embedded.clock import SimClock
 from alpha_arena.exchange.embedded.codes import refused, wrong
-from alpha_arena.exchange.embedded.contracts import DEFAULT_LEVER, Profile, SwapContract, contract
+from alpha_arena.exchange.embedded.contracts import Profile
 from alpha_arena.exchange.embedded.feed import Feed, Point
-from alpha_arena.exchange.embedded.money import DELEVERAGED, Cashier, Numbers, Quotes, signed
+from alpha_arena.exchange.embedded.money import DELEVERAGED, Quotes, signed
 from alpha_arena.exchange.embedded.points_play import PointPlay, exact
 from alpha_arena.exchange.embedded.ports import AlgoTicket, Ticket
-from alpha_arena.exchange.embedded.state import ZERO, Algo, Client, Holding, PlacedOrder, Rejection
+from alpha_arena.exchange.embedded.state import ZERO, Algo, Client, PlacedOrder, Rejection
 
 if TYPE_CHECKING:
     from alpha_arena.exchange.embedded.books import Books
@@ -30,10 +27,9 @@ if TYPE_CHECKING:
 BY_CLIENT, BY_TIMER = "1", "20"
 NO_POSITION = "51023"
 VOLUME_BARS = 8
-SECRETS = ("secret", "passphrase", "api_key")
 
 
-class EmbeddedExchange:
+class EmbeddedExchange(Accounts):
     """Accounts, orders and money; keeps `embedded.ports.Exchange`.
 
     Args:
@@ -56,12 +52,9 @@ class EmbeddedExchange:
         books: Books | None = None,
     ) -> None:
         listed = list(instruments)
-        self.feed, self.clock, self.profile, self.seed, self.books = feed, clock, profile, seed, books
-        maintenance = profile.costs.maintenance_margin
-        made = [contract(one, 10459 + number, maintenance) for number, one in enumerate(listed)]
-        self.contracts: dict[str, SwapContract] = {each.inst_id: each for each in made}
-        self.clients: dict[str, Client] = {}
-        self.cashier = Cashier(self.contracts, Numbers(seed), profile.maker, profile.taker, profile.fills_lag_ms)
+        super().__init__(feed, clock, listed, profile, seed)
+        self.books = books
+        made = list(self.contracts.values())
         draw = Random(seed)
         self._points = {each.inst_id: PointPlay(each, profile, self.cashier, draw) for each in made}
         pairs = zip(made, listed, strict=True)
@@ -84,21 +77,6 @@ class EmbeddedExchange:
         plays: list[PointPlay | BarPlay] = [*self._points.values(), *self._bars.values()]
         for play in plays:
             play.attach_fails = fails
-
-    def add_client(self, name: str, cash: Decimal = Decimal(10_000), keys: tuple[str, str, str] | None = None) -> Client:
-        """Open an account; one that exists is left as it is.
-
-        Args:
-            cash: first deposit, quote currency. keys: api key, secret, passphrase; None: made from seed and name.
-        """
-        known = next((client for client in self.clients.values() if client.name == name), None)
-        if known:
-            return known
-        key, secret, passphrase = keys or derived_keys(self.seed, name)
-        uid = str(int(sha256(f"{self.seed} {name}".encode()).hexdigest()[:14], 16))
-        client = self.clients[key] = Client(name, uid, key, secret, passphrase)
-        self.deposit(client, cash)
-        return client
 
     def run_to(self, now_ms: int) -> None:
         """Play the market up to a time; time never goes back."""
@@ -160,7 +138,7 @@ class EmbeddedExchange:
             p.volume for p in self.feed.points(ts - VOLUME_BARS * self.feed.bar_ms, ts - 1) if p.volume and p.inst_id == order.inst_id
         ]
         play.traded = recent[-1] if recent else play.traded
-        play.arrive(client, order, self._now(order.inst_id)._replace(ts=ts, volume=0.0))
+        play.arrive(client, order, self.now(order.inst_id)._replace(ts=ts, volume=0.0))
 
     def _expire(self, now_ms: int) -> None:
         """The dead-man switch: pending orders are canceled, algos stay."""
@@ -170,17 +148,6 @@ class EmbeddedExchange:
                     self._end(client, order, BY_TIMER, client.cancel_after_ms)
                 client.cancel_after_ms = 0
                 self.cashier.touch(client, "client", client.api_key, client)
-
-    def _now(self, inst_id: str) -> Point:
-        return self.feed.price(inst_id, self.clock.now_ms())
-
-    def last(self, inst_id: str) -> Decimal:
-        """The traded price now, quote currency."""
-        return exact(self._now(inst_id).last)
-
-    def mark(self, inst_id: str) -> Decimal:
-        """The mark price now, quote currency."""
-        return exact(self._now(inst_id).mark)
 
     def refuse_duplicate(self, client: Client, cl_ord_id: str) -> None:
         """Refuse a client order id that is taken.
@@ -318,10 +285,6 @@ class EmbeddedExchange:
         client.levers[inst_id, mgn_mode] = lever
         self.cashier.touch(client, "client", client.api_key, client)
 
-    def leverage(self, client: Client, inst_id: str, mgn_mode: str) -> Decimal:
-        """Of new orders."""
-        return client.levers.get((inst_id, mgn_mode), DEFAULT_LEVER)
-
     def set_position_mode(self, client: Client, pos_mode: str) -> None:
         """Positions are netted here; the other mode is not offered.
 
@@ -353,59 +316,19 @@ class EmbeddedExchange:
         client.cancel_after_ms = self.clock.now_ms() + seconds * 1000 if seconds else 0
         self.cashier.touch(client, "client", client.api_key, client)
 
-    def equity(self, client: Client) -> Decimal:
-        """Cash and unrealised profit at the mark price."""
-        return client.cash + sum((self.upl(held) for held in client.holdings.values() if held.pos), ZERO)
-
-    def available(self, client: Client) -> Decimal:
-        """What a new order may use."""
-        held = [each for each in client.holdings.values() if each.pos]
-        crossed = sum((self.upl(each) for each in held if each.mgn_mode == "cross"), ZERO)
-        return client.cash + crossed - sum((self.initial_margin(each) for each in held), ZERO) - self.frozen(client)
-
-    def frozen(self, client: Client) -> Decimal:
-        """Margin of pending orders."""
-        pending = [order for order in client.orders.values() if order.open]
-        return sum(
-            (margin.of_order(each, self.contracts[each.inst_id], self.mark(each.inst_id), self.profile.taker) for each in pending), ZERO
-        )
-
-    def upl(self, holding: Holding) -> Decimal:
-        """Unrealised profit at the mark price."""
-        return margin.upl(holding, self.contracts[holding.inst_id], self.mark(holding.inst_id))
-
-    def initial_margin(self, holding: Holding) -> Decimal:
-        """Margin that it holds."""
-        return margin.initial(holding, self.contracts[holding.inst_id], self.mark(holding.inst_id))
-
-    def maintenance(self, holding: Holding) -> Decimal:
-        """Margin below which it is liquidated."""
-        return margin.maintenance(holding, self.contracts[holding.inst_id], self.mark(holding.inst_id))
-
-    def liquidation_px(self, holding: Holding) -> Decimal | None:
-        """Mark price at which it is liquidated."""
-        owner = next(client for client in self.clients.values() if client.holdings.get((holding.inst_id, holding.mgn_mode)) is not None)
-        rules = self.contracts[holding.inst_id]
-        found = margin.liquidation_px(holding, rules, self.profile.taker, owner.cash)
-        return rules.ticks(float(found)) if found is not None else None
-
-    def deposit(self, client: Client, amount: Decimal) -> None:
-        """Money comes in."""
-        self.cashier.deposit(client, amount, self.clock.now_ms())
-
     def external_trade(self, client: Client, inst_id: str, side: str, sz: Decimal) -> None:
         """Somebody else trades on the account, without a client order id."""
         self.place(client, Ticket(inst_id, "isolated", side, "market", sz))
 
     def liquidate(self, client: Client, inst_id: str) -> None:
         """The exchange closes the positions of an instrument."""
-        point = self._now(inst_id)._replace(ts=self.clock.now_ms())
+        point = self.now(inst_id)._replace(ts=self.clock.now_ms())
         for held in [each for each in client.holdings.values() if each.inst_id == inst_id and each.pos]:
             self._points[inst_id].bankrupt(client, held, point)
 
     def adl(self, client: Client, inst_id: str, sz: Decimal) -> None:
         """The exchange deleverages: it closes a part of a position at the mark price."""
-        point, now = self._now(inst_id), self.clock.now_ms()
+        point, now = self.now(inst_id), self.clock.now_ms()
         quotes = Quotes(exact(point.mark), exact(point.index))
         for held in [each for each in client.holdings.values() if each.inst_id == inst_id and each.pos]:
             self.cashier.forced(client, held, min(sz, abs(held.pos)), quotes.mark, now, quotes, DELEVERAGED)
@@ -416,12 +339,6 @@ class EmbeddedExchange:
         if self.books:
             self.books.save(self)
         self.cashier.touched.clear()
-
-    def dump(self) -> tuple[bytes, str]:
-        """The ledger as canonical JSON without secrets, and its SHA-256."""
-        accounts = [told(client) for client in sorted(self.clients.values(), key=lambda client: client.name)]
-        content = json.dumps({"seed": self.seed, "accounts": accounts}, default=str, sort_keys=True, separators=(",", ":")).encode()
-        return content, sha256(content).hexdigest()
 
     def close(self) -> None:
         """Close the books."""
@@ -438,17 +355,3 @@ def is_active(client: Client) -> bool:
         or any(algo.state == "live" for algo in client.algos.values())
         or bool(client.cancel_after_ms)
     )
-
-
-def derived_keys(seed: int, name: str) -> tuple[str, str, str]:
-    """Keys that are the same for the same seed and name; good on loopback alone."""
-    digest = sha256(f"embedded {seed} {name}".encode()).hexdigest()
-    return f"demo-{digest[:24]}", digest[24:56], digest[56:]
-
-
-def told(client: Client) -> Mapping[str, Any]:
-    """An account without its secrets."""
-    rows = {key: value for key, value in asdict(client).items() if key not in SECRETS}
-    rows["levers"] = {"|".join(key): str(value) for key, value in client.levers.items()}
-    rows["holdings"] = {"|".join(key): asdict(held) for key, held in client.holdings.items()}
-    return rows
