@@ -6,7 +6,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND) --constra
 
 PLAIN := tests/backtest/test_candle_tables.py tests/features/test_indicators.py tests/contracts/test_strategies_contract.py
 
-.PHONY: run test test-all check clean
+.PHONY: run test test-all chaos check clean
 
 run: .venv/run.ok
 	$(BIN)/alpha-arena up $(ARGS)
@@ -14,12 +14,16 @@ run: .venv/run.ok
 test: .venv/test.ok check
 	rm -f .coverage*
 	# coverage does not see into compiled code: what is compiled runs once as plain Python
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 $(PLAIN) -m "not slow" --cov --cov-report=
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 $(PLAIN) -m "not slow and not chaos" --cov --cov-report=
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow and not chaos" --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 
 # the suites that take longer
 test-all: .venv/test.ok
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
+
+# every fault at every point; how long it takes is in docs/numbers.md
+chaos: .venv/test.ok
+	$(BIN)/python -m pytest -q -n 2 -m chaos
 
 check: .venv/test.ok
 	$(BIN)/ruff check .

@@ -8,13 +8,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
 from flows.bodies import Bench
 from flows.runner import Runner
 from flows.work import Work
+
+SIGNAL_SEEN_S = 0.5
 
 Stopping = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -73,6 +75,9 @@ def in_second_thread(work: Stopping) -> None:
         loop, stop = begun.result()
         with signals_to(lambda: loop.is_closed() or loop.call_soon_threadsafe(stop.set)):
             listening.set()
+            # a signal that comes just before the main thread blocks on a lock would not be seen until that lock is free
+            while wait([ended], timeout=SIGNAL_SEEN_S).not_done:
+                pass
             ended.result()
 
 

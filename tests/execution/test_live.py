@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_world import BTC, HOUR, SKIPPED, START, World, check, emptied
 
+from alpha_arena.core.errors import SafetyError
 from alpha_arena.core.types import Order, Target
-from alpha_arena.core.venue import OrderRejected, OutcomeUnknown, TryAgain, VenueRefused
+from alpha_arena.core.venue import AccountConfig, OrderRejected, OutcomeUnknown, TryAgain, VenueRefused
 from alpha_arena.data import queries
 from alpha_arena.data.controls import Controls
 from alpha_arena.data.lease import Lease, LeaseLost
@@ -560,3 +561,20 @@ def test_an_account_is_prepared() -> None:
     prepare(made.venue, {BTC: 5.0})
     assert made.venue.net
     assert made.venue.levers == {BTC: Decimal("5.0")}
+
+
+@pytest.mark.parametrize(
+    ("permissions", "level", "what"),
+    [
+        ({"read_only", "trade", "withdraw"}, 2, "make keys that trade and do not withdraw"),
+        ({"read_only"}, 2, "make keys"),
+        ({"trade"}, 1, "no swaps"),
+    ],
+)
+def test_an_account_that_is_not_as_it_must_be_is_refused(permissions: set[str], level: int, what: str) -> None:
+    """A15: before anything is sent."""
+    made = world()
+    made.venue.config = lambda: AccountConfig("1", True, level, frozenset(permissions))  # type: ignore[method-assign]
+    with pytest.raises(SafetyError, match=what):
+        prepare(made.venue, {BTC: 5.0})
+    assert made.venue.levers == {}

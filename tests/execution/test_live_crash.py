@@ -78,7 +78,7 @@ def test_dying_at_each_point_changes_nothing(part: int) -> None:
         expect_whole(world)
 
 
-@pytest.mark.parametrize("after", [26, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 3, 11, 47))])
+@pytest.mark.parametrize("after", [26, *(pytest.param(n, marks=pytest.mark.chaos) for n in (0, 3, 11, 47))])
 def test_dying_again_inside_the_recovery_changes_nothing(after: int) -> None:
     """A1: killed twice."""
     for point in range(after % 5, POINTS, 5):
