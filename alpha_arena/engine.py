@@ -18,8 +18,10 @@ from alpha_arena.core.ports import Decider, Executor, RiskRule, Store
 from alpha_arena.core.records import Booking, Decision, OrderEvent, Refusal, RegimeContext
 from alpha_arena.core.sizing import Plan, cap_exposures, plan, rounded_levels
 from alpha_arena.core.types import RUINED, Account, Floats, Instrument, Order, Target
+from alpha_arena.risk.switches import obey
 
 HISTORY = 5
+PEOPLE = "people"
 REGIME_FIELDS = ("adx", "bb_width", "atr_percentile", "efficiency", "volume_trend")
 
 
@@ -162,12 +164,12 @@ def limit(wanted: Mapping[str, Target], view: View, trader: Trader) -> tuple[Map
 
 
 def limit_symbol(target: Target, symbol: str, view: View, trader: Trader) -> tuple[Target, tuple[Refusal, ...]]:
-    """One symbol's target after all rules, and what they refused."""
+    """One symbol's target after all rules and what people told the trader, and what they refused."""
     refusals = []
-    for rule in trader.rules:
-        before, target = target, rule.limit(target, symbol, view)
+    for name, limits in [*((type(rule).__name__, rule.limit) for rule in trader.rules), (PEOPLE, obey)]:
+        before, target = target, limits(target, symbol, view)
         if target.exposure != before.exposure:
-            refusals.append(Refusal(type(rule).__name__, target.why))
+            refusals.append(Refusal(name, target.why))
             target = replace(target, why=before.why)
     return rounded_levels(target, view.prices[symbol], trader.instruments[symbol].tick), tuple(refusals)
 

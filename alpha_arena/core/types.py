@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import nan
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,20 +280,48 @@ RUINED = "the account's equity was gone at a close"
 
 
 @dataclass(frozen=True, slots=True)
+class Switches:
+    """What people have told a trader; times in ms UTC by the market's clock, 0 for always.
+
+    Attributes:
+        killed: policy of the kill switch, "" where it is off: hold keeps positions with their protection, flatten closes them.
+        reason: of the kill switch. paused: why entries are paused, "" where they are not.
+        close_ms: when its positions were asked to be closed, None where they were not.
+        killed_ms, paused_ms: since when.
+    """
+
+    killed: Literal["hold", "flatten", ""] = ""
+    reason: str = ""
+    paused: str = ""
+    close_ms: int | None = None
+    killed_ms: int = 0
+    paused_ms: int = 0
+
+    @property
+    def no_entries(self) -> str:
+        """Why nothing may be opened, "" where it may."""
+        if self.killed:
+            return f"the kill switch is on ({self.reason})" if self.reason else "the kill switch is on"
+        return f"entries are paused ({self.paused})" if self.paused else ""
+
+
+@dataclass(frozen=True, slots=True)
 class RiskState:
-    """What risk rules remember of the account's past.
+    """What risk rules remember of the account's past, and what people have told it.
 
     Attributes:
         peak_equity: highest equity at any close, quote currency.
         halted: reason of a latched halt, "" for none; RUINED once equity was gone at a close.
         orders_today: orders since 00:00 UTC of the decision's day.
         last_stop_ts: ts of the last stop or liquidation by symbol.
+        told: the switches as they stand.
     """
 
     peak_equity: float
     halted: str = ""
     orders_today: int = 0
     last_stop_ts: Mapping[str, int] = field(default_factory=dict)
+    told: Switches = Switches()
 
 
 __all__ = [
@@ -315,6 +344,7 @@ __all__ = [
     "RiskState",
     "Share",
     "Signals",
+    "Switches",
     "Target",
     "frozen_array",
     "replace",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, insert, select
 
 from alpha_arena.core.errors import ConfigError
+from alpha_arena.core.types import Switches
 from alpha_arena.data.database import Database
 from alpha_arena.data.service import DataService
 from alpha_arena.data.tables import audits, controls
@@ -20,38 +21,15 @@ EVERYONE = ""
 FILE = "KILL"
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What a trader has been told.
-
-    Attributes:
-        killed: policy of the kill switch, "" where it is off: hold keeps positions with their protection, flatten closes them.
-        reason: of the kill switch. paused: why entries are paused, "" where they are not.
-        close_ms: when its positions were asked to be closed, None where they were not.
-    """
-
-    killed: Policy | Literal[""] = ""
-    reason: str = ""
-    paused: str = ""
-    close_ms: int | None = None
-
-    @property
-    def no_entries(self) -> str:
-        """Why nothing may be opened, "" where it may."""
-        if self.killed:
-            return f"the kill switch is on ({self.reason})" if self.reason else "the kill switch is on"
-        return f"entries are paused ({self.paused})" if self.paused else ""
-
-
-def read(connection: Connection, trader: str) -> Orders:
-    """A trader's orders from the rows alone; flatten goes before hold."""
+def read(connection: Connection, trader: str) -> Switches:
+    """A trader's switches from the rows alone; flatten goes before hold."""
     rows = connection.execute(select(controls).where(controls.c.trader.in_((EVERYONE, trader)))).all()
     kills = sorted((row for row in rows if row.kind == "kill"), key=lambda row: (row.policy != "flatten", row.trader))
-    paused = next((row.reason or f"by {row.made_by}" for row in rows if row.kind == "pause"), "")
+    paused, paused_ms = next(((row.reason or f"by {row.made_by}", row.ts) for row in rows if row.kind == "pause"), ("", 0))
     asked = [row.ts for row in rows if row.kind == "close"]
     policy: Any
-    policy, reason = (kills[0].policy, kills[0].reason) if kills else ("", "")
-    return Orders(policy, reason, paused, max(asked, default=None))
+    policy, reason, killed_ms = (kills[0].policy, kills[0].reason, kills[0].ts) if kills else ("", "", 0)
+    return Switches(policy, reason, paused, max(asked, default=None), killed_ms, paused_ms)
 
 
 def audit(connection: Connection, trader: str, ts: int, action: str, by: str, detail: str) -> None:
@@ -63,6 +41,23 @@ def audit(connection: Connection, trader: str, ts: int, action: str, by: str, de
 def kill_file(database: Database) -> Path | None:
     """The file beside an SQLite database whose presence is a kill switch."""
     return database.path.parent / FILE if database.path else None
+
+
+def with_file(told: Switches, file: Path | None) -> Switches:
+    """The switches of the rows with that of a kill file, where there is one."""
+    policy = file_policy(file)
+    if not policy or told.killed == "flatten":
+        return told
+    return replace(told, killed=policy, reason=told.reason if told.killed else f"file {file}")
+
+
+def file_policy(file: Path | None) -> Policy | Literal[""]:
+    if file is None or not file.exists():
+        return ""
+    try:
+        return "flatten" if "flatten" in file.read_text(encoding="utf-8") else "hold"
+    except (OSError, UnicodeDecodeError):
+        return "hold"
 
 
 class Controls:
@@ -77,22 +72,10 @@ class Controls:
         self.database = service.database
         self.file = file or kill_file(service.database)
 
-    def state(self, trader: str) -> Orders:
+    def state(self, trader: str) -> Switches:
         """What holds for a trader now; a kill file that cannot be read is a kill switch that holds."""
         with self.database.read() as connection:
-            told = read(connection, trader)
-        policy = self._file_policy()
-        if not policy or told.killed == "flatten":
-            return told
-        return Orders(policy, told.reason if told.killed else f"file {self.file}", told.paused, told.close_ms)
-
-    def _file_policy(self) -> Policy | Literal[""]:
-        if self.file is None or not self.file.exists():
-            return ""
-        try:
-            return "flatten" if "flatten" in self.file.read_text(encoding="utf-8") else "hold"
-        except (OSError, UnicodeDecodeError):
-            return "hold"
+            return with_file(read(connection, trader), self.file)
 
     def kill(self, trader: str, ts: int, by: str, policy: Policy = "hold", reason: str = "") -> None:
         """Stop all trading. The file is written first, so that a database that refuses does not stand in the way.

@@ -16,7 +16,7 @@ from alpha_arena.core.records import FINAL_STATES, OPEN_STATES, PAYMENT_KINDS, B
 from alpha_arena.core.timeframes import UNIT_MS
 from alpha_arena.core.timeline import timeline
 from alpha_arena.core.types import FLAT, RUINED, Account, Fill, Order, Payment, Position, RiskState
-from alpha_arena.data import tables
+from alpha_arena.data import controls, tables
 from alpha_arena.data.lease import Lease
 from alpha_arena.data.rebuild import rebuild
 from alpha_arena.data.records import ORDERED, decision_of, decision_row, fill_row, order_of, position_of, reference, share_of
@@ -138,7 +138,7 @@ class Ledger:
             return connection.execute(query).scalar()
 
     def risk(self, ts: int) -> RiskState:
-        """What risk rules remember, for a decision at close `ts`."""
+        """What risk rules remember and people have told, for a decision at close `ts`."""
         with self.database.read() as connection:
             balance = self._balance(connection)
             return RiskState(
@@ -146,6 +146,7 @@ class Ledger:
                 halted=self._halted(connection),
                 orders_today=self._orders_between(connection, ts // UNIT_MS["d"] * UNIT_MS["d"], ts),
                 last_stop_ts=self._last_stops(connection),
+                told=controls.with_file(controls.read(connection, self.trader), controls.kill_file(self.database)),
             )
 
     def _halted(self, connection: Connection) -> str:

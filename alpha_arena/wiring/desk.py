@@ -11,6 +11,7 @@ from alpha_arena.core.market import Market, Study
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms, timeframe_name
 from alpha_arena.core.types import Account, Order
+from alpha_arena.data.controls import Controls
 from alpha_arena.data.lease import Lease
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.service import DataService
@@ -25,11 +26,12 @@ WAIT_BARS = 2
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A trader at work: its ledger, executor and the closes that it has not yet seen."""
+    """A trader at work: its ledger, what people told it, its executor and the closes that it has not yet seen."""
 
     trader: Trader
     study: Study
     ledger: Ledger
+    controls: Controls
     executor: SimulatedExecutor
     ticks: list[Tick]
 
@@ -111,9 +113,8 @@ def open_desk(settings: Settings, service: DataService, clock: Clock, lease: Lea
     first = resume_ts(ledger, settings, max(start, min(int(market.ts[0]) for market in markets.values())))
     executor = paper(settings, markets, ledger.account(), ledger.open_orders(), or_else(ledger.last_booked_ts(), -1))
     visible = study_of(settings, markets, first)
-    return Desk(
-        trader_of(settings), visible, ledger, executor, awaited(list(ticks(visible, first, now)), len(markets), now - WAIT_BARS * bar_ms)
-    )
+    ready = awaited(list(ticks(visible, first, now)), len(markets), now - WAIT_BARS * bar_ms)
+    return Desk(trader_of(settings), visible, ledger, Controls(service), executor, ready)
 
 
 def paper(

@@ -17,7 +17,7 @@ from alpha_arena.data.lease import LeaseLost
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
-from alpha_arena.engine import Tick, apply, regime_context, run, ticks
+from alpha_arena.engine import Tick, apply, regime_context, run, step, ticks
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.desk import Desk, check_account, held, markets_of, newest_close, open_desk, or_else, paper, study_of, trader_of
 from alpha_arena.wiring.live import live_cycle, live_sync
@@ -105,8 +105,19 @@ def look_once(desk: Desk) -> None:
 
 def cycles(desk: Desk, every: Sequence[Tick]) -> list[dict[str, Any]]:
     """Step through closes; the decisions as JSON-able dicts."""
-    done = run(every, desk.study, desk.trader, desk.executor, desk.ledger)
-    return [decision_json(decision, cycle.orders) for cycle in done for decision in cycle.decisions]
+    made = []
+    for tick in every:
+        cycle = step(tick, desk.study, desk.trader, desk.executor, desk.ledger)
+        closed_as_asked(desk, cycle.account, tick.now_ms)
+        made += [decision_json(decision, cycle.orders) for decision in cycle.decisions]
+    return made
+
+
+def closed_as_asked(desk: Desk, account: Account, now_ms: int) -> None:
+    """Once everything that people asked to be closed is, the trader goes on."""
+    asked_ms = desk.controls.state(desk.trader.id).close_ms
+    if asked_ms is not None and asked_ms <= now_ms and not any(position.quantity for position in account.positions.values()):
+        desk.controls.closed(desk.trader.id, asked_ms, now_ms, "all positions are closed")
 
 
 def sync(settings: Settings, clock: Clock, service: DataService | None = None) -> dict[str, Any]:
@@ -178,7 +189,8 @@ class Overlay(MemoryStore):
             return own
         kept = self.ledger.risk(ts)
         stops = {**kept.last_stop_ts, **own.last_stop_ts}
-        return RiskState(max(kept.peak_equity, own.peak_equity), kept.halted or own.halted, kept.orders_today + own.orders_today, stops)
+        peak, orders = max(kept.peak_equity, own.peak_equity), kept.orders_today + own.orders_today
+        return RiskState(peak, kept.halted or own.halted, orders, stops, kept.told)
 
 
 def decide(settings: Settings, clock: Clock, service: DataService | None = None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 from live_world import BTC, World, check
 
 from alpha_arena.core.errors import ConfigError
-from alpha_arena.core.types import Target
-from alpha_arena.data.controls import EVERYONE, Controls, Orders
+from alpha_arena.core.types import Switches, Target
+from alpha_arena.data.controls import EVERYONE, Controls
 from alpha_arena.data.service import DataService
 from alpha_arena.execution.reconcile import Unreconciled
 
@@ -35,7 +35,7 @@ def test_a_kill_switch_that_holds_sends_nothing_and_keeps_the_protection() -> No
     assert (made.quantity, made.states()) == (50.0, ["FILLED", "LAPSED"])
     check(made)
     assert made.controls.resume(EVERYONE, made.clock.time, "somebody") == ["kill"]
-    assert made.controls.state("t") == Orders()
+    assert made.controls.state("t") == Switches()
     assert [row["action"] for row in made.controls.audits("t")] == ["resume", "kill"]
 
 
@@ -102,7 +102,7 @@ def test_a_file_is_a_kill_switch(tmp_path: Path) -> None:
     controls.resume("t", 1, "somebody")
     assert controls.state("t").killed == "hold"
     controls.resume(EVERYONE, 2, "somebody")
-    assert controls.state("t") == Orders()
+    assert controls.state("t") == Switches()
     controls.kill(EVERYONE, 3, "somebody", "hold", "why not")
     assert (tmp_path / "KILL").read_text(encoding="utf-8") == "hold\nwhy not\n"
     service.close()
