@@ -18,6 +18,7 @@ from alpha_arena.core.errors import AlphaArenaError, StoreError
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms
 from alpha_arena.data.clock import DatabaseClock, read_clock
+from alpha_arena.data.controls import Controls
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.notes import record_alert
 from alpha_arena.data.service import DataService
@@ -182,6 +183,15 @@ class Bench:
         bar_ts = close_ms - timeframe_ms(self.settings.timeframe)
         everyone = self.settings.traders or (self.settings,)
         return any((self._decided(one) or -1) < bar_ts for one in everyone)
+
+    def asked(self) -> bool:
+        """Whether positions at an exchange are to be closed and still are there; simulated ones close at the next open anyway."""
+        return any(self._to_close(one) for one in self.settings.traders or (self.settings,) if one.executor.kind == "okx")
+
+    def _to_close(self, settings: Settings) -> bool:
+        told = Controls(self.side).state(settings.trader)
+        flatten = told.killed == "flatten" and Ledger(self.side, settings.trader, settings.timeframe, settings.executor.kind).engaged()
+        return bool(flatten) or told.close_ms is not None
 
     def _decided(self, settings: Settings) -> int | None:
         ledger = Ledger(self.side, settings.trader, settings.timeframe, settings.executor.kind)

@@ -21,6 +21,8 @@ NO_RUN_S = 10.0
 # what people do in the server's page is looked for less often
 EVERY_LOOKS = 3
 LAST_WORK_S = 5.0
+SYNC = "sync"
+OBEY_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Runner:
 
     Args:
         undecided: whether a trader has not yet decided the bar that closed at the given ms.
+        asked: whether people asked for something that cannot wait for the next close.
         wall: wall time, seconds since the epoch. pause: sleeps for seconds.
     """
 
@@ -98,6 +101,7 @@ class Runner:
         server: Server,
         overrides: Sequence[str],
         undecided: Callable[[int], bool],
+        asked: Callable[[], bool],
         wall: Callable[[], float] = time.time,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -105,6 +109,7 @@ class Runner:
         self.server = server
         self.overrides = list(overrides)
         self.undecided = undecided
+        self.asked = asked
         self.wall = wall
         self.pause = pause
         # a server that has never answered need not be waited for
@@ -117,6 +122,8 @@ class Runner:
         self.active: dict[str, asyncio.Task[None]] = {}
         self.waiting: set[str] = set()
         self.plain: asyncio.Task[None] | None = None
+        self.obeying: asyncio.Task[None] | None = None
+        self.obeyed_s = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then what has begun may end, within its time."""
@@ -128,13 +135,26 @@ class Runner:
         beating.cancel()
 
     async def tick(self) -> None:
-        """One look at the server, or one turn of the plain loop while it is silent."""
+        """One look at what people want, and at the server, or one turn of the plain loop while it is silent."""
+        self._obey()
         if await self.server.answers():
             self.heard_s = self.wall()
             await self._attend()
         elif self.wall() - self.heard_s >= SILENT_S:
             self.known_epoch = None
             self._work_alone()
+
+    def _obey(self) -> None:
+        """Accounts whose positions are to be closed are synced now, and again until they are; Prefect is not needed for it."""
+        if SYNC not in self.work.jobs or self.obeying or self.wall() - self.obeyed_s < OBEY_AGAIN_S or not self.asked():
+            return
+        self.obeyed_s = self.wall()
+        log.warning("positions are to be closed: syncing at once")
+        self.obeying = asyncio.create_task(asyncio.to_thread(self.work.at_once, SYNC, self.overrides))
+        self.obeying.add_done_callback(self._obeyed)
+
+    def _obeyed(self, _: asyncio.Task[None]) -> None:
+        self.obeying = None
 
     async def _attend(self) -> None:
         try:
@@ -237,7 +257,7 @@ class Runner:
         self.stopping = True
         for run_id in self.waiting & self.active.keys():
             self.active[run_id].cancel()
-        begun = [*self.active.values(), *([self.plain] if self.plain else [])]
+        begun = [*self.active.values(), *(task for task in (self.plain, self.obeying) if task)]
         await _within(asyncio.gather(*begun, return_exceptions=True), LAST_WORK_S)
 
 

@@ -47,7 +47,7 @@ async def _run(bench: Bench, work: Work, stop: asyncio.Event) -> None:
     flows = {job.name: flow_of(job.name, _asks(work, job.name), _named(bench, job.name)) for job in work.jobs.values()}
     stored = list(bench.settings.stored_overrides)
     async with PrefectServer(flows, stored) as server:
-        await Runner(work, server, stored, bench.undecided).run(stop)
+        await Runner(work, server, stored, bench.undecided, bench.asked).run(stop)
 
 
 def _asks(work: Work, name: str) -> Callable[[list[str]], Any]:

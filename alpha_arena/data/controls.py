@@ -13,7 +13,7 @@ from alpha_arena.core.errors import ConfigError
 from alpha_arena.core.types import Switches
 from alpha_arena.data.database import Database
 from alpha_arena.data.service import DataService
-from alpha_arena.data.tables import audits, controls
+from alpha_arena.data.tables import audits, balances, controls
 
 Policy = Literal["hold", "flatten"]
 POLICIES = ("hold", "flatten")
@@ -94,8 +94,13 @@ class Controls:
         self._put(trader, "pause", ts, by, "", reason)
 
     def close_now(self, trader: str, ts: int, by: str, reason: str = "") -> None:
-        """Close a trader's positions at its next cycle or sync; it may trade on with its next decision."""
-        self._put(trader, "close", ts, by, "", reason)
+        """Close a trader's positions at its next cycle or sync, for EVERYONE those of all; it may trade on with its next decision."""
+        for one in self._traders() if trader == EVERYONE else [trader]:
+            self._put(one, "close", ts, by, "", reason)
+
+    def _traders(self) -> Sequence[str]:
+        with self.database.read() as connection:
+            return connection.execute(select(balances.c.trader).order_by(balances.c.trader)).scalars().all()
 
     def _put(self, trader: str, kind: str, ts: int, by: str, policy: str, reason: str) -> None:
         row = {"trader": trader, "kind": kind, "policy": policy, "reason": reason, "made_by": by, "ts": ts}

@@ -32,7 +32,7 @@ def test_a_kill_switch_that_holds_sends_nothing_and_keeps_the_protection() -> No
     for algo_id in list(made.venue.algos):
         made.venue.unprotect(BTC, [algo_id])
     made.run(range(1, 2))
-    assert (made.quantity, made.states()) == (50.0, ["FILLED", "LAPSED"])
+    assert (made.quantity, made.states()) == (50.0, ["FILLED"])
     check(made)
     assert made.controls.resume(EVERYONE, made.clock.time, "somebody") == ["kill"]
     assert made.controls.state("t") == Switches()
@@ -48,7 +48,7 @@ def test_a_kill_switch_that_flattens_closes_everything() -> None:
         made.sync()
     assert (made.quantity, made.states()) == (0.0, ["FILLED", "FILLED"])
     made.run(range(1, 2))
-    assert made.states() == ["FILLED", "FILLED", "LAPSED"]
+    assert made.states() == ["FILLED", "FILLED"]
     check(made)
 
 
@@ -116,7 +116,7 @@ def test_a_pause_refuses_entries_and_lets_exits_go() -> None:
     made.run(range(1))
     made.controls.pause("t", made.clock.time, "somebody", "lunch")
     made.run(range(1, 3))
-    assert (made.quantity, made.states()) == (0.0, ["FILLED", "LAPSED", "FILLED"])
+    assert (made.quantity, made.states()) == (0.0, ["FILLED", "FILLED"])
     check(made)
     assert made.controls.resume("t", made.clock.time, "somebody") == ["pause of t"]
 

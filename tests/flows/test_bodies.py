@@ -12,10 +12,13 @@ import pytest
 
 from alpha_arena.core.errors import StoreError
 from alpha_arena.core.ports import Clock
+from alpha_arena.core.types import Order
 from alpha_arena.data import queries
 from alpha_arena.data.clock import ClockRow, read_clock, write_clock
+from alpha_arena.data.controls import EVERYONE, Controls
+from alpha_arena.data.live_ledger import LiveLedger
 from alpha_arena.data.service import DataService
-from alpha_arena.settings import Settings
+from alpha_arena.settings import Settings, load
 from flows.bodies import BacktestFailed, Bench, Real, said
 from flows.prefect_server import flow_of
 from flows.runner_process import in_second_thread
@@ -181,3 +184,18 @@ def test_the_clock_is_read_each_time(bench: Bench) -> None:
     write_clock(bench.side, ClockRow("stopped", NOW_MS, NOW_MS + HOUR_MS, 60.0, NOW_MS, 3))
     assert bench.clock.now_ms() == NOW_MS + HOUR_MS
     assert bench.timetable().epoch == 3
+
+
+def test_only_what_is_at_an_exchange_is_closed_between_the_closes(bench: Bench) -> None:
+    """E1: close now, and a kill switch that flattens, as long as something is held; paper traders close at the next open anyway."""
+    controls, ledger = Controls(bench.side), LiveLedger(bench.side, "ema_solo", "1h", "okx")
+    ledger.open_account(100.0, NOW_MS)
+    controls.close_now(EVERYONE, NOW_MS, "somebody")
+    assert not bench.asked()
+    bench.settings = load("up", ["exchange=embedded", "executor=okx"])
+    assert bench.asked()
+    controls.closed("ema_solo", NOW_MS, NOW_MS, "done")
+    controls.kill(EVERYONE, NOW_MS, "somebody", "flatten")
+    assert not bench.asked()
+    ledger.intend_order(Order("a", "BTC/USDT:USDT", 0.1), NOW_MS, "by hand")
+    assert bench.asked()

@@ -157,7 +157,7 @@ def test_the_runner_recovers_a_bar_through_the_server(tmp_path: Path) -> None:
 
         work = Work(bench.jobs, lambda: Timetable(HOUR_MS, time.time() * 1000 - 30_000, 500_000 * HOUR_MS, 60.0), tmp_path, told)
         server.flows = {job.name: flow_of(job.name, lambda overrides, name=job.name: work(name, overrides)) for job in bench.jobs}
-        runner = Runner(work, server, OVERRIDES, lambda close: True)
+        runner = Runner(work, server, OVERRIDES, lambda close: True, lambda: False)
         while len(bench.calls) < 2:
             await runner.tick()
             await asyncio.gather(*runner.active.values())

@@ -83,6 +83,7 @@ class Scene:
         self.done: list[tuple[str, int]] = []
         self.broken: set[str] = set()
         self.decided = -1
+        self.asked = False
         self.alerts: list[str] = []
         self.folder = folder
         self.server = FakeServer()
@@ -92,7 +93,9 @@ class Scene:
         """A new process on what the last one left."""
         jobs = [Job(name, self.body(name), offset) for name, offset in {"ingest": 1.0, "trade": 2.0, "sync": 8.0}.items()]
         self.work = Work([*jobs, Job("backtest", self.body("backtest"))], self.timetable, self.folder, self.alert, lambda: self.now)
-        self.runner = Runner(self.work, self.server, ["symbol=btc"], lambda close: self.decided < close, lambda: self.now, self.pause)
+        self.runner = Runner(
+            self.work, self.server, ["symbol=btc"], lambda close: self.decided < close, lambda: self.asked, lambda: self.now, self.pause
+        )
         for name in self.work.jobs:
             self.server.bodies[name] = self.flow(name)
 
@@ -133,7 +136,7 @@ class Scene:
     async def ticks(self, count: int = 1, apart_s: float = 1.5) -> None:
         for _ in range(count):
             await self.runner.tick()
-            await asyncio.gather(*self.runner.active.values(), *([self.runner.plain] if self.runner.plain else []))
+            await asyncio.gather(*self.runner.active.values(), *(task for task in (self.runner.plain, self.runner.obeying) if task))
             self.now += apart_s
 
     def told(self, what: str) -> list[Any]:
@@ -193,6 +196,19 @@ def test_of_overdue_runs_the_newest_of_each_flow_is_kept_and_asked_ones_too() ->
     keep, skip = newest_of_each([*runs, Run("mine", "trade", 90.0, by_schedule=False)], 225.0)
     assert [run.id for run in keep] == ["ingest2", "ingest3", "trade2", "trade3", "mine"]
     assert [run.id for run in skip] == ["ingest0", "ingest1", "trade0", "trade1"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_people_want_closed_does_not_wait_for_the_next_close(scene: Scene, there: bool) -> None:
+    """E1, D35: with and without Prefect; repeated until it is done, also where a sync fails, and counted for no bar."""
+    scene.decided, scene.asked, scene.server.there, scene.broken = scene.close(), True, there, {"sync"}
+    play(scene.ticks(2, apart_s=0.1))
+    assert "sync" not in dict(scene.done)
+    scene.broken = set()
+    play(scene.ticks(3, apart_s=6.0))
+    scene.asked = False
+    play(scene.ticks(1))
+    assert scene.done.count(("sync", scene.close())) == (1 if there else 2)
 
 
 def test_a_run_that_another_took_is_left_to_it(scene: Scene) -> None:
