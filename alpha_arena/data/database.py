@@ -23,7 +23,7 @@ from alpha_arena.core.errors import ConfigError, StoreError
 from alpha_arena.data import schema
 from alpha_arena.data.refusal import refusal
 
-BUSY_MS = 10_000
+BUSY_MS = 5_000
 CONNECT_S = 5
 WRITERS_LOCK = 0x616C706861
 ALLOWED = "database.url must be an address of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://USER:PASSWORD@HOST/NAME)"

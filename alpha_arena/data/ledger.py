@@ -99,11 +99,12 @@ class Ledger:
         return [decision_of(row, by_decision[row.id]) for row in rows]
 
     def open_orders(self) -> list[Order]:
-        """Orders that were intended and have not come to an end, oldest first."""
+        """Orders that were intended and have not come to an end, oldest first; of one moment those that close first."""
         table = tables.orders
+        turn = (table.c.created_ts, table.c.reduce_only.desc(), table.c.client_order_id)
         query = select(table).where(table.c.trader == self.trader, table.c.state.in_(OPEN_STATES))
         with self.database.read() as connection:
-            return [order_of(row) for row in connection.execute(query.order_by(table.c.created_ts, table.c.client_order_id))]
+            return [order_of(row) for row in connection.execute(query.order_by(*turn))]
 
     def last_booked_ts(self) -> int | None:
         """Open of the newest bar that is booked."""

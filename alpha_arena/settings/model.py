@@ -120,15 +120,24 @@ class SimulatedChoice:
 class OkxChoice:
     """conf/executor/okx: orders go to an account.
 
+    Positions have isolated margin, in net mode.
+
     Attributes:
-        margin_mode: of every position. expires_s: wall seconds after which the exchange discards an order that comes late.
+        expires_s: wall seconds after which the exchange discards an order that comes late.
         protect_within_s: wall seconds within which a position has its stop at the exchange, or is closed.
+        settle_s: wall seconds for which a difference to the exchange may last before it is taken for somebody else's doing.
+        dead_man_s: seconds after which the exchange cancels resting orders that nobody looks after.
+        sends: how often an order is sent, each time only once the last attempt cannot arrive any more.
+        rejections: refused orders in a row that halt.
     """
 
     kind: Literal["okx"]
-    margin_mode: Literal["isolated", "cross"]
     expires_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
     protect_within_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
+    settle_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
+    dead_man_s: Annotated[int, Field(ge=10, le=120, json_schema_extra={"unit": "seconds"})]
+    sends: Annotated[int, Field(ge=1, le=10)]
+    rejections: Annotated[int, Field(ge=1, le=100)]
 
 
 ExecutorChoice = SimulatedChoice | OkxChoice

@@ -23,6 +23,7 @@ from alpha_arena.exchange.accounts import Keys
 from alpha_arena.execution.live import LiveExecutor, open_account, prepare
 from alpha_arena.execution.tracker import Pace
 from alpha_arena.settings import Settings
+from alpha_arena.settings.model import OkxChoice
 from alpha_arena.wiring.desk import LEASE_S, check_account, markets_of, newest_close, study_of, trader_of
 from alpha_arena.wiring.venue import checked_keys, exchange_of, speed_of
 
@@ -64,9 +65,17 @@ def opened(settings: Settings, clock: Clock) -> Venue:
 
 def pace_of(settings: Settings) -> Pace:
     """How long to wait for what: tolerances are wall time, so that a scaled clock multiplies them."""
-    expires_s = float(getattr(settings.executor, "expires_s", 5.0))
-    plain, speed = Pace(), max(1.0, speed_of(settings))
-    return Pace(round(expires_s * 1000 * speed), round(plain.margin_ms * speed), round(plain.settle_ms * speed))
+    chosen, speed = settings.executor, max(1.0, speed_of(settings))
+    assert isinstance(chosen, OkxChoice)
+    return Pace(
+        expires_ms=round(chosen.expires_s * 1000 * speed),
+        margin_ms=round(Pace().margin_ms * speed),
+        settle_ms=round(chosen.settle_s * 1000 * speed),
+        protect_s=chosen.protect_within_s,
+        sends=chosen.sends,
+        rejections=chosen.rejections,
+        dead_man_s=chosen.dead_man_s,
+    )
 
 
 @contextmanager

@@ -56,7 +56,7 @@ REFUSED: list[tuple[dict[str, str], str, list[str]]] = [
     ({}, "executor=okx exchange=null", ["exchange=null"]),
     ({}, "executor=okx risk=none", ["risk=none is refused"]),
     (REAL, f"{LIVE} risk=none", ["risk=none is refused"]),
-    ({}, "executor=okx executor.margin_mode=portfolio", ["executor.margin_mode=portfolio", "isolated"]),
+    ({}, "executor=okx executor.dead_man_s=5", ["executor.dead_man_s=5", "10"]),
     ({}, "executor=okx executor.expires_s=0", ["executor.expires_s=0", "> 0"]),
     ({}, "executor.kind=ftx", ["executor.kind", "ftx"]),
     ({}, "confirm_live=maybe", ["confirm_live=maybe", "true or false"]),

@@ -203,3 +203,12 @@ def test_traders_share_a_database_and_nothing_else(service: DataService) -> None
     assert_accounts_equal(first.account(), second.account())
     assert len(queries.fills(service, "a", 10_000)) * 2 == len(queries.fills(service, None, 10_000)) > 0
     assert_explained(service, first)
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_orders_of_one_moment_those_that_close_come_first(service: DataService, names: str) -> None:
+    """A restart between decision and open plays a flip as the process before would have: exit, then entry."""
+    ledger = opened(service)
+    legs = [Order(names[0], BTC, -0.1, reduce_only=True), Order(names[1], BTC, -0.2)]
+    ledger.intend([decision(1)], legs, {BTC: Position(0.1, 100.0)})
+    assert [order.id for order in ledger.open_orders()] == list(names)

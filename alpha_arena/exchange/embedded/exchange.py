@@ -65,6 +65,14 @@ class EmbeddedExchange(Accounts):
         self._attach_fails = False
         if books:
             books.load(self)
+            self._arriving = self._on_their_way()
+
+    def _on_their_way(self) -> list[tuple[int, Client, PlacedOrder]]:
+        """Orders that were accepted and had not met the market when the books were written."""
+        every = [
+            (order.c_time + self.profile.latency_ms, client, order) for client in self.clients.values() for order in client.orders.values()
+        ]
+        return [one for one in every if one[2].open and one[0] > self.played_ms and not self.profile.spec]
 
     @property
     def attach_fails(self) -> bool:
