@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,6 +35,7 @@ from alpha_arena.exchange.okx_account import OkxAccount
 from alpha_arena.exchange.told_clock import ToldClock
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.live import live_cycle, opened
+from alpha_arena.wiring.trading import trade_one
 
 BTC, SWAP = "BTC/USDT:USDT", "BTC-USDT-SWAP"
 HOUR = 3_600_000
@@ -191,3 +192,77 @@ def cycle(pipe: Connection, settings: Settings, death: Death | None = None) -> N
     finally:
         service.close()
     pipe.send(("done", time.monotonic() - began, steps.reached, done is not None))
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A decider with a step once it has decided."""
+
+    own: Any
+    steps: Steps
+    name: str = "script"
+
+    @property
+    def leverage(self) -> float:
+        """As its own."""
+        return float(self.own.leverage)
+
+    def decide(self, view: Any) -> Any:
+        """As its own."""
+        made = self.own.decide(view)
+        self.steps("decided")
+        return made
+
+
+def contend(pipe: Connection) -> None:
+    """Cycles on command, each as the scheduler's process has it: gets (settings, step), None for no step; stops itself at the step.
+
+    Says ("stopping",) before it does, and then ("ended", how many decisions it made, steps).
+    """
+
+    def stop() -> None:
+        pipe.send(("stopping",))
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    for settings, step in iter(pipe.recv, None):
+        steps = Steps(Death(step) if step else None, act=stop)
+        service = DataService(settings.database_url)
+        watch_database(service, steps)
+        try:
+            made = trade_one(replace(settings, decider=Slow(settings.decider, steps)), clock_of(settings), service)
+            pipe.send(("ended", len(made), steps.reached))
+        except AlphaArenaError as error:
+            pipe.send(("failed", f"{type(error).__name__}: {error}", steps.reached))
+        finally:
+            service.close()
+
+
+def held_cycle(pipe: Connection, settings: Settings, step: str) -> None:
+    """As `cycle`; at a step it says ("waiting",) and goes on once it has heard anything."""
+
+    def wait() -> None:
+        pipe.send(("waiting",))
+        pipe.recv()
+
+    steps = Steps(Death(step), act=wait)
+    service = DataService(settings.database_url)
+    watch_database(service, steps)
+    slow = replace(settings, decider=Slow(settings.decider, steps))
+    live_cycle(slow, clock_of(settings), service, lambda own, clock: account(own, clock, steps))
+    service.close()
+    pipe.send(("done", steps.reached))
+
+
+def command(pipe: Connection, *arguments: str) -> None:
+    """A command of the command line; ends with its exit code."""
+    from alpha_arena.cli import main
+
+    sys.stdout = sys.stderr = Telling(pipe)
+    sys.exit(main(arguments))
+
+
+def abroad(pipe: Connection, zone: str, settings: Settings, death: Death | None = None) -> None:
+    """A cycle where it is another time of day."""
+    os.environ["TZ"] = zone
+    time.tzset()
+    cycle(pipe, settings, death)
