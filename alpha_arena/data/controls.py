@@ -77,6 +77,15 @@ class Controls:
         with self.database.read() as connection:
             return with_file(read(connection, trader), self.file)
 
+    def every(self) -> list[dict[str, Any]]:
+        """The switches that are on, oldest first: trader ("" is everyone), kind, policy, reason, made_by, ts (0: unknown)."""
+        with self.database.read() as connection:
+            found = [dict(row) for row in connection.execute(select(controls).order_by(controls.c.ts)).mappings()]
+        policy = file_policy(self.file)
+        known = any(row["kind"] == "kill" and row["trader"] == EVERYONE for row in found)
+        filed = {"trader": EVERYONE, "kind": "kill", "policy": policy, "reason": "", "made_by": f"file {FILE}", "ts": 0}
+        return [filed, *found] if policy and not known else found
+
     def kill(self, trader: str, ts: int, by: str, policy: Policy = "hold", reason: str = "") -> None:
         """Stop all trading. The file is written first, so that a database that refuses does not stand in the way.
 

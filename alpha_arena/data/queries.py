@@ -64,6 +64,17 @@ def _halted(service: DataService, trader: str) -> str:
     return str(latched[-1]["reason"]) if latched else ""
 
 
+def account_states(service: DataService) -> list[Row]:
+    """How the accounts at exchanges stand: state, reason, since_ms and updated_ms, by trader."""
+    return rows(service, select(tables.account_states).order_by(tables.account_states.c.trader))
+
+
+def protected(service: DataService, trader: str) -> set[str]:
+    """Symbols whose position has its stop or take at the exchange, as far as is known."""
+    table = tables.protections
+    return {row["symbol"] for row in rows(service, matching(table, trader=trader, state="LIVE"))}
+
+
 def balances(service: DataService, trader: str | None = None) -> list[Row]:
     """Cash, equity at the last booked close, initial capital and peak, quote currency, by trader."""
     return rows(service, matching(tables.balances, trader=trader).order_by(tables.balances.c.trader))

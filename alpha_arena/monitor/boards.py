@@ -12,6 +12,7 @@ from alpha_arena.core.errors import NoData
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.core.types import Account, Floats
 from alpha_arena.data import queries
+from alpha_arena.data.controls import Controls
 from alpha_arena.monitor.books import Books
 from alpha_arena.monitor.numbers import Curve, carried, figures, fraction
 from alpha_arena.monitor.reader import Reader
@@ -21,6 +22,8 @@ from alpha_arena.monitor.thinning import envelope
 Row = dict[str, Any]
 HOLD = "buy_and_hold"
 FLAT = "flat"
+# a halt is told with its own reason
+SAID_ELSEWHERE = ("READY", "HALTED")
 NOTHING = Curve(np.empty(0, np.int64), np.empty(0), nan)
 
 
@@ -40,7 +43,7 @@ class Boards:
         return [row["trader"] for row in self.reader.traders()]
 
     def status(self) -> Row:
-        """What the engine is doing: mode, clock, feeds, next decision, halts, alerts, whether writing is allowed."""
+        """What the engine is doing: mode, clock, feeds, next decision, halts, switches, accounts in trouble, alerts, who may write."""
         scope, clock = self.reader.scope, self.reader.clock()
         feeds = self.reader.feeds()
         return {
@@ -52,6 +55,8 @@ class Boards:
             "feeds": feeds,
             "next_decision_ms": (clock["now_ms"] // scope.bar_ms + 1) * scope.bar_ms if clock["running"] else None,
             "halts": queries.halts(self.reader.service),
+            "switches": Controls(self.reader.service).every(),
+            "accounts": [row for row in queries.account_states(self.reader.service) if row["state"] not in SAID_ELSEWHERE],
             "alerts": queries.alerts(self.reader.service, 5),
             "write": {"enabled": scope.write, "reason": "" if scope.write else WRITE_REFUSED},
             "refresh_s": scope.refresh_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 from alpha_arena.core.records import FINAL_STATES, OPEN_STATES
@@ -79,8 +79,13 @@ class Books:
 
     def _orders_since(self, trader: str, ts: int) -> Mapping[tuple[str, int], float]:
         """Quantity that decisions ordered, by symbol and time."""
-        found = queries.orders(self.reader.service, trader, MOST)
-        return {(row["symbol"], row["created_ts"]): row["quantity"] for row in found if row["created_ts"] >= ts and row["kind"] == "market"}
+        total: dict[tuple[str, int], float] = {}
+        for row in queries.orders(self.reader.service, trader, MOST):
+            if row["created_ts"] >= ts and row["kind"] == "market":
+                # a flip is two orders
+                key = (row["symbol"], row["created_ts"])
+                total[key] = round(total.get(key, 0.0) + row["quantity"], 10)
+        return total
 
     def last_decision(self, trader: str) -> Row | None:
         """The newest decision: action and time."""
@@ -141,7 +146,10 @@ class Books:
         return 0
 
     def positions(self, trader: str) -> list[Row]:
-        """Open positions, the largest first, marked at the newest close; at_stop: result of the position if its stop fills at its price."""
+        """Open positions, the largest first, marked at the newest close.
+
+        at_stop: result of the position if its stop fills at its price. protection: who keeps it, engine, exchange or none.
+        """
         prices = self.reader.prices()
         rows = [self._position(trader, symbol, p, prices.get(symbol, nan)) for symbol, p in self._held(trader)]
         return sorted(rows, key=lambda row: -abs(row["quantity"] * row["mark"]))
@@ -149,7 +157,15 @@ class Books:
     def _position(self, trader: str, symbol: str, p: Position, mark: float) -> Row:
         levels = {"symbol": symbol, "quantity": p.quantity, "entry": p.entry, "stop": p.stop, "take": p.take, "mark": mark}
         result = {"unrealised": p.quantity * (mark - p.entry), "at_stop": p.quantity * (p.stop - p.entry)}
-        return {**levels, **result, "opened_ms": self.opened_ms(trader, symbol, p.quantity)}
+        kept = {"protection": self._protection(trader, symbol, p), "opened_ms": self.opened_ms(trader, symbol, p.quantity)}
+        return {**levels, **result, **kept}
+
+    def _protection(self, trader: str, symbol: str, p: Position) -> str:
+        if isnan(p.stop):
+            return "none"
+        if self.reader.scope.mode == "simulated":
+            return "engine"
+        return "exchange" if symbol in queries.protected(self.reader.service, trader) else "none"
 
     def regimes(self, trader: str, symbol: str) -> list[Row]:
         """Stretches of one regime as the trader's decisions saw it; tone: range, up, down, volatile or none."""

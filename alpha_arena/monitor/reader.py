@@ -14,6 +14,7 @@ from alpha_arena.core.timeframes import timeframe_ms, timeframe_name
 from alpha_arena.core.types import Account, Candles, Instrument
 from alpha_arena.data import queries
 from alpha_arena.data.clock import ClockRow, read_clock, wall_ms
+from alpha_arena.data.controls import Controls
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.service import DataService, Series
 from alpha_arena.monitor.numbers import Curve, carried, guessed_tick, marked
@@ -43,6 +44,8 @@ class Reader:
     def cursor(self) -> str:
         """Changes whenever something that is shown does; the passing of time alone changes nothing."""
         newest = [*sorted(queries.cursors(self.service).items()), *(halt["id"] for halt in queries.halts(self.service))]
+        newest += [(row["trader"], row["kind"], row["ts"]) for row in Controls(self.service).every()]
+        newest += [(row["trader"], row["state"], row["since_ms"]) for row in queries.account_states(self.service)]
         bars = [(one.exchange, one.symbol, one.timeframe, self._last(one)) for one in self.service.series()]
         clock = self.clock()
         return repr((newest, bars, clock["running"], clock["stopped"], clock["epoch"], clock["speed"]))

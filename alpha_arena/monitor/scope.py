@@ -17,7 +17,7 @@ class Scope:
         instruments: the configured symbols. timeframe: of decisions.
         source: name of the exchange that candles are read from, None for the only one that holds a symbol.
         synthetic: the market is generated, its results mean nothing.
-        mode: simulated, demo or live. refresh_s: seconds between a page's questions. write: writing is allowed.
+        mode: simulated, embedded, demo or live. refresh_s: seconds between a page's questions. write: writing is allowed.
     """
 
     instruments: tuple[Instrument, ...]
@@ -43,7 +43,7 @@ def scope_of(settings: Settings) -> Scope:
         timeframe=settings.timeframe,
         source=settings.source,
         synthetic=exchange is not None and exchange.kind == "synthetic",
-        mode=settings.executor.kind,
+        mode="simulated" if settings.executor.kind == "simulated" else settings.environment,
         refresh_s=settings.monitor.refresh_s,
         write=settings.monitor.write,
     )

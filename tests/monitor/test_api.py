@@ -12,7 +12,9 @@ from fill import BTC, HOSTILE, HOUR, WARM_UP, candles, last_close, set_clock
 
 from alpha_arena.core.types import Candles
 from alpha_arena.data import queries
+from alpha_arena.data.controls import Controls
 from alpha_arena.data.ledger import Ledger
+from alpha_arena.data.live_ledger import LiveLedger
 from alpha_arena.data.service import DataService
 from alpha_arena.monitor.api import build_api
 from alpha_arena.monitor.reader import Reader
@@ -248,6 +250,27 @@ def test_a_halt_is_told_until_it_is_acknowledged(client: TestClient, store: Data
     assert ask(client, "/api/status")["halts"][0]["reason"] == "drawdown 31 % > 30 %"
     ledger.acknowledge(2, "me")
     assert client.get("/api/status", headers={"If-None-Match": tag}).json()["halts"] == []
+
+
+def test_what_people_told_the_traders_is_on_the_page(client: TestClient, store: DataService, tmp_path: Any) -> None:
+    """E1: by whom, since when; also a kill file; and an account that does not answer."""
+    controls = Controls(store)
+    controls.pause("portfolio", 5, "ann", "news")
+    assert ask(client, "/api/status")["switches"] == [
+        {"trader": "portfolio", "kind": "pause", "policy": "", "reason": "news", "made_by": "ann", "ts": 5}
+    ]
+    tag = client.get("/api/status").headers["etag"]
+    controls.resume("portfolio", 6, "ann")
+    assert controls.file is not None
+    controls.file.write_text("flatten")
+    told = client.get("/api/status", headers={"If-None-Match": tag}).json()["switches"]
+    assert [(one["kind"], one["policy"], one["made_by"]) for one in told] == [("kill", "flatten", "file KILL")]
+    controls.file.unlink()
+    live = LiveLedger(store, "portfolio", "1h", "okx")
+    live.is_now("DIFFERS", "cash is 5 less", 7)
+    assert [(one["state"], one["reason"]) for one in ask(client, "/api/status")["accounts"]] == [("DIFFERS", "cash is 5 less")]
+    live.is_now("READY", "", 8)
+    assert ask(client, "/api/status")["accounts"] == []
 
 
 def test_an_empty_database_has_dashes(tmp_path: Any) -> None:

@@ -47,8 +47,8 @@ function fill(node, one, { symbols, now }) {
   set('unrealised', signed(one.unrealised), symbol.quote, tone(one.unrealised));
   set('at_stop', signed(one.at_stop), symbol.quote, tone(one.at_stop));
   set('open_for', known(one.opened_ms) ? span(now - one.opened_ms) : '–', time(one.opened_ms, now));
-  const safe = known(one.stop);
-  set('protection', safe ? t('position.by_engine') : t('position.unprotected'), '', safe ? '' : 'loss');
+  const where = { engine: 'by_engine', exchange: 'on_exchange', none: 'unprotected' }[one.protection];
+  set('protection', t(`position.${where}`), '', one.protection === 'none' ? 'loss' : '');
 }
 
 /** Stop on the left for a long, on the right for a short: profit always points towards the take. */

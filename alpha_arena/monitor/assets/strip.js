@@ -2,7 +2,7 @@
 import { $, el, keep, look, text } from './dom.js';
 import { arrow, barName, known, number, percent, signed, signedPercent, span, t, tileDigits, time, tone, zoneName } from './format.js';
 
-const MODES = { simulated: 'accent', demo: 'demo', live: 'live' };
+const MODES = { simulated: 'accent', embedded: 'accent', demo: 'demo', live: 'live' };
 
 export class Strip {
   constructor(root) {
@@ -51,12 +51,21 @@ export class Strip {
     if (s.synthetic) chips.push({ key: 'synthetic', name: 'chip outline', words: t('strip.synthetic') });
     if (s.clock.speed !== 1 && s.clock.running) chips.push({ key: 'speed', name: 'chip', words: t('strip.speed', { speed: number(s.clock.speed, 0) }) });
     for (const feed of this.feeds(s)) chips.push(feed);
+    for (const one of s.switches) chips.push({ key: `${one.kind}${one.trader}`, name: 'chip bad', words: this.told(one) });
+    for (const one of s.accounts) chips.push({ key: `account${one.trader}`, name: 'chip warn', words: t('strip.account', one) });
     for (const halt of s.halts) chips.push({ key: `halt${halt.trader}`, name: 'chip bad', words: t('strip.halted', { trader: halt.trader, reason: halt.reason }) });
     keep($('[data-role=chips]', this.root), chips, chip => chip.key, () => el('span'), (node, chip) => {
       look(node, chip.name);
       text(node, chip.words);
       node.title = chip.words;
     });
+  }
+
+  /** What a person has told the traders, by whom and when. */
+  told(one) {
+    const who = one.trader || t('strip.everyone');
+    const when = one.ts ? time(one.ts, this.now()) : '';
+    return t(`strip.${one.kind}`, { who, by: one.made_by, when, policy: one.policy, reason: one.reason }).trim();
   }
 
   /** The worst feed with its age: stale once two of its bars should have come. */
