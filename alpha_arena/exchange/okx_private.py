@@ -108,18 +108,29 @@ def refusal(envelope: Mapping[str, Any]) -> tuple[str, str] | None:
     return None if code == OK else (code, str(envelope.get("msg") or ""))
 
 
-class Endpoints:
-    """OKX's endpoints by path.
+class Pacer:
+    """One limiter for each endpoint and whom OKX counts there: the keys, or the address where it is public."""
 
-    Args:
-        attempts: calls at most for a question that fails in a way that may pass.
-    """
+    def __init__(self, waiting: Waiting) -> None:
+        self.waiting = waiting
+        self._limiters: dict[tuple[str, str], Limiter] = {}
+
+    def wait(self, owner: str, path: str) -> None:
+        """Return when the owner may ask once more."""
+        counted = path if path in LIMITS else ""
+        self._limiters.setdefault((owner, counted), Limiter(LIMITS.get(path, OTHER), self.waiting)).wait()
+
+
+# traders of one process share an address, and each cycle of a trader begins with a client of its own
+OF_THIS_PROCESS = Pacer(Waiting())
+
+
+class Endpoints:
+    """OKX's endpoints by path. waiting: how real time passes; None for the process's own pace."""
 
     def __init__(self, client: PrivateClient, waiting: Waiting | None = None) -> None:
         self.client = client
-        self.waiting = waiting or Waiting()
-        self._limits = {path: Limiter(limit, self.waiting) for path, limit in LIMITS.items()}
-        self._other = Limiter(OTHER, self.waiting)
+        self.pacer = Pacer(waiting) if waiting else OF_THIS_PROCESS
 
     def get(self, path: str, **params: Any) -> list[Any]:
         """The rows of a question.
@@ -169,8 +180,8 @@ class Endpoints:
         return self._once(method, path, params)
 
     def _once(self, method: str, path: str, params: Any) -> list[Any]:
-        self._limits.get(path, self._other).wait()
         api = "public" if path.startswith(("public/", "market/", "system/")) else "private"
+        self.pacer.wait(self.client.host if api == "public" else self.client.apiKey, path)
         reply = self.client.request(path, [api], method, params)
         rows = reply.get("data") if isinstance(reply, dict) else None
         if not isinstance(rows, list):

@@ -9,9 +9,10 @@ LAPSED: not sent, because a switch or a halt forbade it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isnan
+from random import Random
 from typing import TypeVar
 
 from alpha_arena.core.accounting import tidy
@@ -23,6 +24,7 @@ from alpha_arena.core.venue import ExchangeOrder, OrderRejected, OrderRequest, O
 from alpha_arena.data.live_ledger import LiveLedger, Tracked
 
 T = TypeVar("T")
+LONGEST_S = 1.0
 CAME_LATE = frozenset({"50036", "50037"})
 KINDS = ("market", "limit", "post_only", "ioc", "fok")
 DONE = ("filled", "canceled")
@@ -61,10 +63,15 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Repeats what was definitely not carried out. wait: suspends for so many wall seconds."""
+    """Repeats what was definitely not carried out, ever more slowly, so that a window of the exchange's limits passes.
+
+    Attributes:
+        wait: suspends for so many wall seconds. draw: up to half of a pause is added, so that clients do not come back in step.
+    """
 
     pace: Pace
     wait: Callable[[float], None]
+    draw: Random = field(default_factory=lambda: Random(0))
 
     def __call__(self, question: Callable[[], T]) -> T:
         """The answer.
@@ -72,11 +79,11 @@ class Asking:
         Raises:
             TryAgain: there was none in time.
         """
-        for _ in range(self.pace.asks - 1):
+        for n in range(self.pace.asks - 1):
             try:
                 return question()
             except TryAgain:
-                self.wait(self.pace.pause_s)
+                self.wait(min(self.pace.pause_s * 2**n, LONGEST_S) * (1 + self.draw.random() / 2))
         return question()
 
 

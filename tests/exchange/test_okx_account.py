@@ -16,8 +16,11 @@ from okx_desk import BTC, CALLS, CANARY, ENTRY, NOW, SENDS, SWAP, Answer, accoun
 
 from alpha_arena.core.errors import AlphaArenaError, SafetyError
 from alpha_arena.core.venue import OrderRejected, OrderRequest, OutcomeUnknown, TryAgain, VenueError, VenueRefused
-from alpha_arena.exchange.calls import Waiting
+from alpha_arena.exchange.accounts import Keys
+from alpha_arena.exchange.calls import WINDOW_S, Waiting
+from alpha_arena.exchange.embedded.clock import SimClock
 from alpha_arena.exchange.okx_codes import OUTCOMES, outcome
+from alpha_arena.exchange.okx_private import LIMITS, Endpoints, Pacer, PrivateClient
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "okx_requests.json"
 ACCEPTED = {"ordId": "17", "algoId": "18", "sCode": "0", "sMsg": "", "lever": "3", "ts": str(NOW)}
@@ -291,3 +294,18 @@ def test_calls_are_paced_and_cancels_have_a_budget_of_their_own() -> None:
     made.cancel(BTC, "aa01")
     made.protect(BTC, "aa04", Decimal("-0.01"), Decimal(59000), None)
     assert waited == [2.0]
+
+
+def test_all_clients_of_a_process_keep_one_pace_with_each_owner() -> None:
+    """A7: OKX counts what is public by address and what is private by key, whoever of the process asks."""
+    now, waits = [0.0], list[float]()
+    pacer = Pacer(Waiting(waits.append, lambda: now[0]))
+    for _ in range(2 * LIMITS["account/config"]):
+        pacer.wait("key-a", "account/config")
+        pacer.wait("key-b", "public/time")
+    assert waits.count(WINDOW_S) == LIMITS["account/config"]
+    waits.clear()
+    pacer.wait("key-c", "account/config")
+    assert waits == []
+    one, other = (Endpoints(PrivateClient("http://127.0.0.1:1", 1, Keys(name, "s", "p"), True, SimClock.stepped(0))) for name in "ab")
+    assert one.pacer is other.pacer

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from fill import BTC
 
 from alpha_arena.core.errors import ConfigError
+from alpha_arena.core.records import FINAL_STATES, OPEN_STATES
 from alpha_arena.data.service import DataService
 from alpha_arena.monitor import library
 from alpha_arena.monitor.app import address_of, bound, build
@@ -43,6 +44,7 @@ def test_every_sentence_that_is_used_exists_and_none_is_idle() -> None:
 def test_every_language_says_everything_with_the_same_values(language: str) -> None:
     """Same keys, same {names} in each sentence, twelve months."""
     ours, theirs = words("en"), words(language)
+    assert {f"state.{state}" for state in (*OPEN_STATES, *FINAL_STATES, "EXTERNAL")} <= theirs.keys()
     assert list(ours) == list(theirs)
     names = {key: (set(re.findall(r"\{\w+\}", ours[key])), set(re.findall(r"\{\w+\}", theirs[key]))) for key in ours}
     assert {key for key, (a, b) in names.items() if a != b} == set()
