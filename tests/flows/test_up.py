@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from alpha_arena.core.errors import ConfigError
-from alpha_arena.data.queries import decisions
+from alpha_arena.data.ledger import Ledger
+from alpha_arena.data.queries import decisions, traders
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import load
 from flows.up import Journal, main, spaced
@@ -33,7 +34,7 @@ DECIDED = r"^runner .* exposure"
 class Up:
     """A running `up`; its lines on stderr can be waited for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *overrides: str) -> None:
         self.lines: queue.Queue[str] = queue.Queue()
         command = [
             sys.executable,
@@ -42,7 +43,7 @@ class Up:
             "up",
             f"database.url=sqlite:///{folder}/arena.db",
             "monitor.port=0",
-            "exchange.speed=120",
+            *(overrides or ["exchange.speed=120"]),
         ]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.process = subprocess.Popen(command, cwd=folder, text=True, start_new_session=True, **pipes)
@@ -82,8 +83,8 @@ class Up:
 
 
 @contextmanager
-def up_in(folder: Path) -> Iterator[Up]:
-    started = Up(folder)
+def up_in(folder: Path, *overrides: str) -> Iterator[Up]:
+    started = Up(folder, *overrides)
     try:
         yield started
     finally:
@@ -187,6 +188,48 @@ def test_kills_of_the_runner_and_of_up_miss_no_bar_and_repeat_none(tmp_path: Pat
         again.seen(DECIDED)
         assert again.interrupt() == 0
     assert_goes_on(before, bars(tmp_path))
+
+
+LIVE = ("exchange=embedded", "executor=okx", "exchange.speed=60")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for children, as only Linux can be asked")
+def test_up_trades_accounts_at_the_embedded_exchange_through_kills_and_closes_when_told(tmp_path: Path) -> None:
+    """A1, E1, D20, D23: exchange and runner die and come back; each bar is decided at most once; told to flatten, nothing is held."""
+    url = f"database.url=sqlite:///{tmp_path}/arena.db"
+    with up_in(tmp_path, *LIVE) as first:
+        first.line()
+        first.seen(DECIDED)
+        os.kill(first.child("flows.exchange_process"), signal.SIGKILL)
+        first.seen("exchange exited with -9")
+        first.seen("exchange is ready")
+        os.kill(first.child("flows.runner_process"), signal.SIGKILL)
+        first.seen("runner is ready")
+        first.seen(DECIDED)
+        held = engaged(tmp_path)
+        subprocess.run([sys.executable, "-m", "alpha_arena.cli", "kill", "policy=flatten", url], check=True, capture_output=True)
+        if held:
+            first.seen("positions are to be closed")
+        assert first.interrupt() == 0
+    decided = bars(tmp_path)
+    assert len(decided) == 3
+    assert all(len(found) == len(set(found)) >= 2 for found in decided.values())
+    with up_in(tmp_path, *LIVE) as again:
+        # whatever the interrupt cut short is done before anything is decided
+        again.seen(DECIDED)
+        assert again.interrupt() == 0
+    assert not engaged(tmp_path)
+
+
+def engaged(folder: Path) -> set[str]:
+    """Symbols in which any trader has a position or an open order."""
+    service = DataService(f"sqlite:///{folder}/arena.db", read_only=True)
+    try:
+        names = [str(row["trader"]) for row in traders(service)]
+        return {symbol for name in names for symbol in Ledger(service, name, "1h", "okx").engaged()}
+    finally:
+        service.close()
 
 
 def assert_goes_on(before: dict[str, list[int]], after: dict[str, list[int]]) -> None:
