@@ -49,6 +49,27 @@ def test_every_job_is_one_command(run: Run) -> None:
             assert out.strip(), job
 
 
+def commands_in(text: str) -> Iterator[list[str]]:
+    """Arguments of each command that stands in a text, in a block or between backticks; `cmd1|cmd2` is a table's own bar."""
+    for told in re.findall(r"(?:^|`)(?:\.venv/bin/)?alpha-arena ([a-z][^`\n]*)", text, re.MULTILINE):
+        yield shlex.split(told.replace("NAME", "default"), comments=True)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/live.md", "docs/operations.md", "docs/strategies.md", "docs/extending.md"])
+def test_every_command_in_the_documents_is_one(page: str) -> None:
+    """It is known, and its overrides fit; what it does is tested where the command is."""
+    for command, *overrides in commands_in((DOCUMENT.parents[1] / page).read_text(encoding="utf-8")):
+        assert command in COMMANDS or command == "COMMAND"
+        if all("=" in one and not one.startswith("plugins=") for one in overrides):
+            assert load(command, overrides).command == command
+
+
+def test_the_commands_of_live_trading_are_all_there() -> None:
+    """The page on it names what a person needs when it matters."""
+    named = {command for command, *_ in commands_in((DOCUMENT.parent / "live.md").read_text(encoding="utf-8"))}
+    assert {"up", "exchange", "trade", "doctor", "kill", "pause", "close", "resume", "acknowledge"} <= named
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_documented(command: str) -> None:
     """In the table of commands, and with a root file."""
