@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import nan
 from typing import Any, Literal
 
 from sqlalchemy import Column, Connection, Table, func, select, update
@@ -11,6 +12,7 @@ from sqlalchemy import Column, Connection, Table, func, select, update
 from alpha_arena.core.ids import derived_id
 from alpha_arena.core.records import FINAL_STATES, OPEN_STATES, PAYMENT_KINDS, OrderEvent
 from alpha_arena.core.types import Order
+from alpha_arena.core.venue import Protection
 from alpha_arena.data import controls, tables
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.records import number, order_of
@@ -219,6 +221,23 @@ class LiveLedger(Ledger):
         with self._write() as connection:
             self._claim(connection, made, 0, ts)
 
+    def claim_again(self, found: Protection, order_id: str, ts: int) -> None:
+        """Claim one at the exchange whose row is lost; one that has a name which this trader does not give is left alone.
+
+        Args:
+            order_id: of the entry that carries it, "" for one placed alone.
+        """
+        table = tables.protections
+        with self.database.read() as connection:
+            last = connection.execute(select(func.max(table.c.number)).where(table.c.trader == self.trader)).scalar() or 0
+        names = {derived_id(self.trader, "protection", n): n for n in range(last + 1, last + 1 + REMEMBERED)}
+        if not order_id and found.client_id not in names:
+            return
+        quantity, stop, take = (nan if figure is None else float(figure) for figure in (found.quantity, found.stop, found.take))
+        made = Claim(found.client_id, found.symbol, order_id, quantity, stop, take, "LIVE")
+        with self._write() as connection:
+            self._claim(connection, made, names.get(found.client_id, 0), ts)
+
     def _claim(self, connection: Connection, made: Claim, nth: int, ts: int) -> None:
         names = ("client_id", "symbol", "client_order_id", "quantity", "stop", "take", "state")
         row = {"trader": self.trader, "number": nth, "created_ms": ts, **{name: getattr(made, name) for name in names}}
@@ -244,11 +263,13 @@ class LiveLedger(Ledger):
             return self._halted(connection)
 
     def is_now(self, state: AccountState, reason: str, ts: int) -> int:
-        """Keep how the account stands; returns since when it has been in this state."""
+        """Keep how the account stands; returns since when it has, for DIFFERS: since when it has differed in just this way."""
         table = tables.account_states
         with self._write() as connection:
             row = connection.execute(select(table).where(table.c.trader == self.trader)).first()
-            since = int(row.since_ms) if row is not None and row.state == state else ts
+            # another difference may be one that is about to be told
+            same = row is not None and row.state == state and (state != "DIFFERS" or row.reason == reason)
+            since = int(row.since_ms) if row is not None and same else ts
             kept = {"trader": self.trader, "state": state, "reason": reason, "since_ms": since, "updated_ms": ts}
             self.database.upsert(connection, table, [kept], ("trader",))
         return since

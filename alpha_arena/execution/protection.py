@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from math import isnan
 
 from alpha_arena.core.accounting import tidy
 from alpha_arena.core.types import Position
 from alpha_arena.core.venue import OrderRejected, OutcomeUnknown, Protection, TryAgain
 from alpha_arena.data.live_ledger import Claim
-from alpha_arena.execution.tracker import Tracker, exact
+from alpha_arena.execution.tracker import Tracker, attached_id, exact
 
 # of the time within which a position is protected, so much for the protection that its entry carries
 AWAITED = 0.25
@@ -45,8 +45,8 @@ class Guard:
         if not position.quantity:
             # one that an entry carries may be there before the position is told
             awaited = {one.order.id for one in self.ledger.tracked()} - {*ended}
-            claims = self.ledger.claims(symbol)
-            self._cancel(symbol, [one for one in self._mine(symbol) if claims[one.client_id].client_order_id not in awaited])
+            mine, claims = self._mine(symbol), self.ledger.claims(symbol)
+            self._cancel(symbol, [one for one in mine if claims[one.client_id].client_order_id not in awaited])
             return ""
         if isnan(position.stop) and isnan(position.take):
             return ""
@@ -69,10 +69,20 @@ class Guard:
         for n in range(pace.within(pace.protect_s * AWAITED) if expected else 1):
             if n:
                 self.tracker.wait(pace.pause_s)
-            live = [one for one in self.ask(lambda: self.venue.protections(symbol)) if one.client_id in claims]
+            told = self.ask(lambda: self.venue.protections(symbol))
+            claims = self._claimed_again(symbol, claims, told)
+            live = [one for one in told if one.client_id in claims]
             if awaited is None or any(fits(one, awaited) for one in live):
                 break
         return sorted(live, key=lambda one: (one.created_ms, one.algo_id))
+
+    def _claimed_again(self, symbol: str, claims: dict[str, Claim], told: Sequence[Protection]) -> dict[str, Claim]:
+        """The claims, and those that a ledger restored from a copy has lost."""
+        unknown = [one for one in told if one.client_id and one.client_id not in claims]
+        carried = {attached_id(each.order.id): each.order.id for each in self.ledger.entries(symbol)} if unknown else {}
+        for one in unknown:
+            self.ledger.claim_again(one, carried.get(one.client_id, ""), self.tracker.clock.now_ms())
+        return self.ledger.claims(symbol) if unknown else claims
 
     @staticmethod
     def _carried(claim: Claim, position: Position) -> bool:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
+
+# the live trader in one process
+sys.path.append(str(Path(__file__).resolve().parents[1] / "execution"))
+
 from process_world import PRELOADED
 
 
