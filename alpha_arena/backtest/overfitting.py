@@ -55,7 +55,7 @@ class Blocks:
 def blocks_of(returns: Floats, blocks: int = BLOCKS) -> Blocks:
     """Sums of returns of shape [bars, trials]; rows beyond a multiple of `blocks` are left out at the end."""
     bars = len(returns) // blocks
-    parts = returns[: bars * blocks].reshape(blocks, bars, -1)
+    parts = returns[: bars * blocks].reshape(blocks, bars, returns.shape[1])
     return Blocks(parts.sum(axis=1), (parts**2).sum(axis=1), bars)
 
 
