@@ -15,7 +15,6 @@ from alpha_arena.core.errors import AlphaArenaError
 
 OrderState = Literal["live", "partially_filled", "filled", "canceled"]
 ProtectionState = Literal["live", "effective", "canceled", "failed"]
-MarginMode = Literal["isolated", "cross"]
 
 
 class VenueError(AlphaArenaError):
@@ -119,7 +118,6 @@ class ExchangePosition:
     entry: Decimal
     mark: Decimal
     leverage: Decimal
-    mode: MarginMode
     margin: Decimal
     liquidation: Decimal | None
     updated_ms: int

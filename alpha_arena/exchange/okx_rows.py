@@ -12,11 +12,11 @@ from alpha_arena.core.venue import (
     ExchangeFill,
     ExchangeOrder,
     ExchangePosition,
-    MarginMode,
     OrderState,
     Protection,
     ProtectionState,
     TryAgain,
+    VenueRefused,
 )
 
 BILLS = {"1": "transfer", "2": "trade", "5": "liquidation", "6": "margin", "8": "funding", "9": "adl"}
@@ -119,14 +119,20 @@ def fill_of(row: Mapping[str, Any], symbol: str, contract_size: Decimal) -> Exch
 
 
 def position_of(row: Mapping[str, Any], symbol: str, contract_size: Decimal) -> ExchangePosition:
-    """A row of account/positions that is not flat."""
+    """A row of account/positions that is not flat.
+
+    Raises:
+        VenueRefused: it is of cross margin, or one side of an account that holds both: the engine keeps isolated, net positions alone.
+    """
+    if row["mgnMode"] != "isolated" or row["posSide"] != "net":
+        held = f"{row['instId']} is held in {row['mgnMode']} margin, side {row['posSide']}"
+        raise VenueRefused(f"{held}; only isolated, net positions are traded: close it by hand, then acknowledge")
     return ExchangePosition(
         symbol=symbol,
-        quantity=base(row, "pos", contract_size) * (-1 if row.get("posSide") == "short" else 1),
+        quantity=base(row, "pos", contract_size),
         entry=number(row, "avgPx"),
         mark=number(row, "markPx"),
         leverage=number(row, "lever"),
-        mode=cast(MarginMode, str(row["mgnMode"])),
         margin=maybe(row, "margin") or maybe(row, "imr") or Decimal(0),
         liquidation=maybe(row, "liqPx") or None,
         updated_ms=int(row["uTime"]),

@@ -23,7 +23,7 @@ from alpha_arena.wiring.findings import FIXES, Finding
 from alpha_arena.wiring.surroundings import age, disk, dotenv, reach
 
 POSITION = ExchangePosition(
-    "BTC/USDT:USDT", Decimal("0.01"), Decimal(40_000), Decimal(40_000), Decimal(3), "isolated", Decimal(130), Decimal(30_000), NOW_MS
+    "BTC/USDT:USDT", Decimal("0.01"), Decimal(40_000), Decimal(40_000), Decimal(3), Decimal(130), Decimal(30_000), NOW_MS
 )
 STOP = Protection("1", "p1", "BTC/USDT:USDT", Decimal("-0.01"), Decimal(38_000), None, "live")
 

@@ -210,6 +210,10 @@ def test_rows_of_the_wire_s_page_are_read_in_base_currency_with_the_engine_s_sig
     made, _ = account(said(position, position | {"pos": "0"}, position | {"instId": "ETH-USDT-SWAP"}))
     (held,) = made.positions()
     assert (held.quantity, held.entry, held.margin, held.liquidation) == (Decimal("-0.01"), Decimal("60000.1"), 200, Decimal("79641.6"))
+    for strange in ({"mgnMode": "cross"}, {"posSide": "short"}):
+        made, _ = account(said(position, position | strange))
+        with pytest.raises(VenueRefused, match="only isolated, net positions are traded"):
+            made.positions()
     money = {"ccy": "USDT", "eq": "99.89", "cashBal": "94.42", "availEq": "94.42", "upl": "-0.03"}
     made, _ = account(said({"uTime": "5", "details": [{"ccy": "BTC", "eq": "1"}, money]}))
     balance = made.balance()
@@ -247,6 +251,8 @@ def test_recorded_answers_are_read(file: str, shared_data: Path) -> None:
     for row in envelope["data"]:
         if isinstance(row, dict) and "instId" in row:
             row["instId"] = SWAP
+            # that account held both sides, which is refused
+            row.update({"posSide": "net"} if "positions" in file else {})
     made, _ = account(Answer(json.dumps(envelope).encode()))
     value = CALLS[RECORDED[file]](made)
     assert value is not None

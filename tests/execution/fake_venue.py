@@ -287,7 +287,7 @@ class FakeVenue:
     @call
     def positions(self) -> Sequence[ExchangePosition]:
         return [
-            ExchangePosition(symbol, one.quantity, one.entry, self.price[symbol], Decimal(3), "isolated", ZERO, None, one.updated_ms)
+            ExchangePosition(symbol, one.quantity, one.entry, self.price[symbol], Decimal(3), ZERO, None, one.updated_ms)
             for symbol, one in self.held.items()
             if one.quantity
         ]
