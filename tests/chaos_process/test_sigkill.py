@@ -265,7 +265,7 @@ def first_of(venue: OkxAccount) -> list[str]:
     return [one.algo_id for one in venue.protections(traders.BTC) if one.client_id == "p1"]
 
 
-@pytest.mark.parametrize("where", ["before transaction", "in transaction", "after transaction"])
+@pytest.mark.parametrize("where", WRITES)
 def test_a_killed_exchange_has_what_it_answered(where: str, tmp_path: Path) -> None:
     """A1 of the exchange's process: killed at each of its transactions, its ledger is to the byte that of one that lived."""
     hashes, deaths = [], []

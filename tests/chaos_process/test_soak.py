@@ -91,12 +91,12 @@ class Soak:
     sizes: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
 
-    def days(self, count: int) -> None:
-        """Live through some days."""
+    def days(self, count: int, hours: int = 24) -> None:
+        """Live through some days, or so many hours of each."""
         first = START + HISTORY_DAYS * DAY
         for _ in range(count):
             executor = self.started()
-            for tick in ticks(self.study, first - HOUR, None, first + DAY - 2 * HOUR):
+            for tick in ticks(self.study, first - HOUR, None, first + (hours - 2) * HOUR):
                 self.hour(tick, executor)
             first += DAY
             self.measure()
@@ -178,22 +178,22 @@ def world(folder: Path, days: int) -> Iterator[Soak]:
         yield Soak(made, market, study, trader_of(settings))
 
 
-def lived(folder: Path, days: int) -> tuple[Soak, str, list[tuple[str, str]]]:
+def lived(folder: Path, days: int, hours: int = 24) -> tuple[Soak, str, list[tuple[str, str]]]:
     """So many days; hash of all that the exchange has, and the ledger's orders with their ends."""
     with world(folder, days) as soak:
-        soak.days(days)
+        soak.days(days, hours)
         orders = [(row["client_order_id"], row["state"]) for row in queries.orders(soak.made.service, TRADER, 100_000)]
         return soak, soak.made.exchange.dump()[1], orders
 
 
-@pytest.mark.parametrize("days", [1, pytest.param(5, marks=pytest.mark.slow)])
-def test_the_same_seed_gives_the_same_life(days: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("days", "hours"), [(1, 6), pytest.param(5, 24, marks=pytest.mark.slow)])
+def test_the_same_seed_gives_the_same_life(days: int, hours: int, tmp_path: Path) -> None:
     """C7, I9: faults and all."""
-    one, first, orders = lived(tmp_path / "a", days)
-    _, second, again = lived(tmp_path / "b", days)
+    one, first, orders = lived(tmp_path / "a", days, hours)
+    _, second, again = lived(tmp_path / "b", days, hours)
     assert (first, orders) == (second, again)
-    assert one.failed > 3 * days
-    assert len(orders) > days
+    assert one.failed >= days * hours / 12
+    assert len(orders) >= days
 
 
 def test_another_difference_is_young_again(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def states(settings: Settings) -> list[str]:
         return [row["state"] for row in queries.orders(service, settings.trader)][::-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.chaos)])
 def test_a_signal_with_an_order_under_way(number: int, server: Server, settings: Settings) -> None:
     """C8: while the exchange keeps its reply to the order back: the process ends within 5 s, and the next one goes on as after a death."""
     server.control("fault", action={"hang": 8_000}, match={"path": "trade/order", "method": "POST"}, when="after")
@@ -95,7 +95,7 @@ def test_a_signal_with_an_order_under_way(number: int, server: Server, settings:
     agree(settings, server.account("t0"), orders=1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, -signal.SIGTERM, marks=pytest.mark.chaos)])
 def test_a_signal_to_the_command(number: int, code: int, server: Server, settings: Settings) -> None:
     """C8: `alpha-arena trade` while it waits for the exchange; Ctrl-C is answered in words, and nothing holds the account afterwards."""
     server.control("fault", action={"hang": 8_000}, match={"path": "account/positions"}, when="after")
@@ -107,7 +107,7 @@ def test_a_signal_to_the_command(number: int, code: int, server: Server, setting
     agree(settings, server.account("t0"), orders=1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.chaos)])
 def test_a_signal_to_the_exchange(number: int, server: Server, settings: Settings) -> None:
     """C8: it ends well within 5 s, although a client's connection is open, and starts again with what it had."""
     cycle(settings)
@@ -117,7 +117,7 @@ def test_a_signal_to_the_exchange(number: int, server: Server, settings: Setting
     assert server.control("dump")["sha256"] == before
 
 
-@pytest.mark.parametrize("step", ["decided", INTENT, pytest.param(CLAIMED, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("step", ["decided", *(pytest.param(step, marks=pytest.mark.chaos) for step in (INTENT, CLAIMED))])
 def test_a_kill_file_while_a_cycle_runs(step: str, server: Server, settings: Settings) -> None:
     """E1, I6: written by a person between decision and request: not one order is sent, after restarts neither, until it is resumed."""
     with running(traders.held_cycle, settings, step) as one:
