@@ -129,9 +129,9 @@ class LiveLedger(Ledger):
         return refusal
 
     def _forbidden(self, connection: Connection, order: Order) -> str:
-        told = controls.read(connection, self.trader)
         if order.reduce_only:
             return ""
+        told = controls.with_file(controls.read(connection, self.trader), controls.kill_file(self.database))
         halted = self._halted(connection)
         return told.no_entries or (f"trading is halted ({halted})" if halted else "")
 
