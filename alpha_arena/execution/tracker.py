@@ -175,9 +175,10 @@ class Tracker:
             event = self.resolve(order.id)
             if event is not None:
                 return event
-            if self.ask(self.venue.time_ms) >= until_ms:
+            now = self.ask(self.venue.time_ms)
+            if now >= until_ms:
                 return self.tell(order.id, "EXPIRED", "its bar is over, and the exchange never got it")
-            event = self._send(order)
+            event = self._send(order, now + self.pace.expires_ms)
             if event is not None:
                 return event
         return self.resolve(order.id) or self.tell(order.id, "INTENT", "the exchange did not take it yet")
@@ -218,17 +219,16 @@ class Tracker:
         named = next((order for order in every if order.client_id == name), None)
         return named or (self.ask(lambda: self.venue.order_by_id(symbol, filled[0])) if filled else None)
 
-    def _send(self, order: Order) -> OrderEvent | None:
+    def _send(self, order: Order, expires_ms: int) -> OrderEvent | None:
         """One attempt; None where it was definitely not carried out and may be tried again."""
         asked = request(order)
         if asked.protection_id:
             self.ledger.claim_attached(order, asked.protection_id, self.clock.now_ms())
-        expires = self.ask(self.venue.time_ms) + self.pace.expires_ms
-        refusal = self.ledger.sending(order, self.clock.now_ms(), expires)
+        refusal = self.ledger.sending(order, self.clock.now_ms(), expires_ms)
         if refusal:
             return self.tell(order.id, "LAPSED", f"not sent: {refusal}")
         try:
-            name = self.venue.send(asked, expires)
+            name = self.venue.send(asked, expires_ms)
         except OutcomeUnknown as error:
             self.tell(order.id, "UNKNOWN", str(error))
             event = self.resolve(order.id)
