@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from math import inf, nan
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,6 +77,7 @@ def service(market: Path, tmp_path: Path) -> Iterator[DataService]:
         yield made
 
 
+@cache
 def trader(*more: str) -> Settings:
     """A paper trader that starts without catch-up."""
     how = ["strategy=grid_trading", "decision=single", "exchange=file", "schedule.catch_up_days=0", "trader.id=t", *more]
@@ -162,7 +164,7 @@ def test_decide_shows_what_trade_would_do_halts_included(service: DataService) -
     assert {name: shown[name] for name in ("exposure", "stop", "equity", "orders")} == {
         name: traded[name] for name in ("exposure", "stop", "equity", "orders")
     }
-    Ledger(service, "t", "1h", "simulated").halt(START, "by hand")
+    Ledger(service, "t", "1h", "simulated").halt(START, "drawdown 80.0%")
     halted = decide(trader(), at(81), service)
     assert (halted["exposure"], halted["refusals"][0]["rule"]) == (0.0, "DrawdownHalt")
 

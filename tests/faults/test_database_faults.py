@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def url(market: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 't.db'}"
 
 
+@cache
 def settings_of(url: str) -> Settings:
     """A trader that trades often."""
     how = ["strategy=grid_trading", "decision=single", "exchange=file", "schedule.catch_up_days=0"]
