@@ -11,6 +11,8 @@ from alpha_arena.core.market import View
 from alpha_arena.core.types import Target
 from alpha_arena.risk.limits import Fraction, flatten, hold
 
+CAUSE = "drawdown "
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DrawdownHalt:
@@ -18,7 +20,8 @@ class DrawdownHalt:
 
     Attributes:
         max_drawdown: fraction of the peak equity.
-        policy: "flatten" closes everything, "hold" only refuses new risk.
+        policy: "flatten" closes everything, "hold" only refuses new risk. A halt for any other cause (somebody else's trade, refused keys)
+            only ever refuses new risk: what is held keeps its protection, and nothing is closed that somebody else has opened.
     """
 
     latches: ClassVar[bool] = True
@@ -30,7 +33,8 @@ class DrawdownHalt:
         why = view.risk.halted or self._reached(view)
         if not why:
             return target
-        return flatten(target, why) if self.policy == "flatten" else hold(target, view.exposure(symbol), why)
+        lost = why.startswith(CAUSE)
+        return flatten(target, why) if lost and self.policy == "flatten" else hold(target, view.exposure(symbol), why)
 
     def halts(self, view: View) -> str:
         """The reason to latch a halt at this close, "" for none."""
@@ -39,4 +43,4 @@ class DrawdownHalt:
     def _reached(self, view: View) -> str:
         peak = view.risk.peak_equity
         drawdown = 1 - view.equity / peak if peak > 0 else 0.0
-        return f"drawdown {drawdown:.1%} >= {self.max_drawdown:.1%} of peak equity {peak:,.2f}" if drawdown >= self.max_drawdown else ""
+        return f"{CAUSE}{drawdown:.1%} >= {self.max_drawdown:.1%} of peak equity {peak:,.2f}" if drawdown >= self.max_drawdown else ""

@@ -116,6 +116,14 @@ def test_a_drawdown_halts_on_total_equity_and_stays_halted() -> None:
     assert DrawdownHalt(0.2, "hold").limit(Target(0.6), "X", view(30, risk=latched)).exposure == pytest.approx(0.3)
 
 
+def test_a_halt_for_another_cause_holds_what_is_held() -> None:
+    """D46: what somebody else has bought is not sold by a rule about losses; protection and exits go on."""
+    rule, halted = DrawdownHalt(0.2, "flatten"), RiskState(10_000, halted="X: 0.1 at 100 was not made by this trader")
+    assert rule.limit(Target(0.6), "X", view(30, risk=halted)).exposure == pytest.approx(0.3)
+    assert rule.limit(Target(0.2), "X", view(30, risk=halted)).exposure == 0.2
+    assert rule.limit(Target(-0.6), "X", view(30, risk=halted)).exposure == 0
+
+
 def test_old_data_is_refused_and_fresh_data_is_not() -> None:
     """D72: 2 bars after the close is the limit."""
     assert StaleData(2).limit(Target(0.5), "X", view(now_bars=2)).exposure == 0.5
