@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import merge
 from itertools import chain
 from math import nan
@@ -17,13 +18,14 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from alpha_arena.core.timeframes import FUNDING_INTERVAL_MS
+from alpha_arena.core.timeframes import FUNDING_INTERVAL_MS, UNIT_MS
 from alpha_arena.core.types import Candles, Floats, Funding
 from alpha_arena.exchange.matching import Bar
 
 Kind = Literal["last", "mark", "index"]
-DAYS_A_CHUNK = 4
-BARS_A_CHUNK = 4096
+HOUR_MS = UNIT_MS["h"]
+# three days of minutes: whole hours of any market whose bars divide the hour
+BARS_A_CHUNK = 4320
 LOOK_BACK_BARS = 64
 PRICES = ("open", "high", "low", "close")
 
@@ -90,17 +92,45 @@ def between(candles: Candles, start_ms: int, end_ms: int) -> Candles:
     return candles[slice(*np.searchsorted(candles.ts, [start_ms, end_ms]))]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chunk:
-    """A stretch of one instrument's market: closed bars, their marks, and the points of both."""
+    """A stretch of one instrument's market, start <= ts < end: its bars, their marks, and the points of both, each made when asked for."""
 
+    market: MarketData
+    inst_id: str
+    symbol: str
     start_ms: int
     end_ms: int
-    bars: Candles
-    mark: Candles
-    index: Candles
-    points: Sequence[Point]
-    stamps: Sequence[int]
+    bar_ms: int
+
+    @cached_property
+    def bars(self) -> Candles:
+        """Of traded prices."""
+        return self.market.bars(self.symbol, self.start_ms, self.end_ms)
+
+    @cached_property
+    def mark(self) -> Candles:
+        """Of the mark price, on the same rows."""
+        return matched(self.market.mark(self.symbol, self.start_ms, self.end_ms), self.bars)
+
+    @cached_property
+    def index(self) -> Candles:
+        """Of the index, on the same rows."""
+        return matched(self.market.index(self.symbol, self.start_ms, self.end_ms), self.bars)
+
+    @cached_property
+    def points(self) -> Sequence[Point]:
+        """Four a bar."""
+        return cut(self.inst_id, self.bars, self.mark, self.index, self.bar_ms)
+
+    @cached_property
+    def stamps(self) -> Sequence[int]:
+        """Times of the points."""
+        return [point.ts for point in self.points]
+
+    def of(self, kind: Kind) -> Candles:
+        """Bars of a price."""
+        return {"last": lambda: self.bars, "mark": lambda: self.mark, "index": lambda: self.index}[kind]()
 
 
 class Feed:
@@ -117,6 +147,7 @@ class Feed:
         self.bar_ms = bar_ms
         self.chunk_ms = BARS_A_CHUNK * bar_ms
         self._chunks: dict[str, dict[int, Chunk]] = {name: {} for name in symbols}
+        self._hours: dict[tuple[str, int, Kind], Candles] = {}
 
     def points(self, after_ms: int, until_ms: int) -> Iterator[Point]:
         """Points with after < ts <= until, in the order of time, then of instrument."""
@@ -157,14 +188,22 @@ class Feed:
         if bar_ms < self.bar_ms or bar_ms % self.bar_ms:
             return Candles.empty(), np.empty(0, np.bool_)
         first = -(-start_ms // bar_ms) * bar_ms
-        seen = self._seen(inst_id, first, min(-(-end_ms // bar_ms) * bar_ms, now_ms), now_ms, kind)
+        seen = self._seen(inst_id, first, min(-(-end_ms // bar_ms) * bar_ms, now_ms), now_ms, kind, bar_ms % HOUR_MS == 0)
         made = grouped(seen, bar_ms)
         return made, made.ts + bar_ms <= now_ms
 
-    def _seen(self, inst_id: str, start_ms: int, end_ms: int, now_ms: int, kind: Kind) -> Candles:
-        """Whole bars that have closed by now, and of the running one what its points have shown before now."""
+    def _seen(self, inst_id: str, start_ms: int, end_ms: int, now_ms: int, kind: Kind, by_hours: bool) -> Candles:
+        """Whole bars that have closed by now, and of the running one what its points have shown before now.
+
+        Args:
+            by_hours: the past need not be told in more detail.
+        """
         closed_end = min(end_ms, now_ms // self.bar_ms * self.bar_ms)
-        parts = [between(self._kind(chunk, kind), start_ms, closed_end) for chunk in self._over(inst_id, start_ms, closed_end)]
+        parts = []
+        for number in self._numbers(start_ms, closed_end):
+            whole = start_ms <= number * self.chunk_ms and (number + 1) * self.chunk_ms <= closed_end
+            past = self._hours_of(inst_id, number, kind) if by_hours and whole else self._chunk(inst_id, number).of(kind)
+            parts.append(between(past, start_ms, closed_end))
         if closed_end < end_ms:
             parts.append(self._forming(inst_id, max(closed_end, start_ms), now_ms, kind))
         return (
@@ -182,9 +221,13 @@ class Feed:
         row = (open_ms, prices[0], prices.max(), prices.min(), prices[-1], volume)
         return Candles(np.array(row[:1], np.int64), *(np.array([value]) for value in row[1:]))
 
-    @staticmethod
-    def _kind(chunk: Chunk, kind: Kind) -> Candles:
-        return {"last": chunk.bars, "mark": chunk.mark, "index": chunk.index}[kind]
+    def _hours_of(self, inst_id: str, number: int, kind: Kind) -> Candles:
+        """A chunk by the hour, kept: who asks for days asks for many chunks, and again."""
+        key = (inst_id, number, kind)
+        if key not in self._hours:
+            bars = self._chunk(inst_id, number).of(kind)
+            self._hours[key] = grouped(bars, HOUR_MS) if self.bar_ms < HOUR_MS else bars
+        return self._hours[key]
 
     def funding(self, inst_id: str, after_ms: int, until_ms: int) -> list[tuple[int, float]]:
         """Settlements with after < ts <= until, oldest first: time and rate as a fraction."""
@@ -202,22 +245,20 @@ class Feed:
         return rate, following, following + interval, rate
 
     def _over(self, name: str, start_ms: int, end_ms: int) -> Iterator[Chunk]:
-        for number in range(start_ms // self.chunk_ms, -(-end_ms // self.chunk_ms)):
+        for number in self._numbers(start_ms, end_ms):
             yield self._chunk(name, number)
+
+    def _numbers(self, start_ms: int, end_ms: int) -> range:
+        return range(start_ms // self.chunk_ms, -(-end_ms // self.chunk_ms))
 
     def _chunk(self, name: str, number: int) -> Chunk:
         kept = self._chunks[name]
         if number not in kept:
             while len(kept) >= 4:
                 kept.pop(next(iter(kept)))
-            kept[number] = self._cut(name, number * self.chunk_ms, (number + 1) * self.chunk_ms)
+            start = number * self.chunk_ms
+            kept[number] = Chunk(self.market, name, self.symbols[name], start, start + self.chunk_ms, self.bar_ms)
         return kept[number]
-
-    def _cut(self, name: str, start_ms: int, end_ms: int) -> Chunk:
-        symbol = self.symbols[name]
-        bars, mark, index = (make(symbol, start_ms, end_ms) for make in (self.market.bars, self.market.mark, self.market.index))
-        points = cut(name, bars, matched(mark, bars), matched(index, bars), self.bar_ms)
-        return Chunk(start_ms, end_ms, bars, matched(mark, bars), matched(index, bars), points, [point.ts for point in points])
 
 
 def matched(reference: Candles, bars: Candles) -> Candles:
