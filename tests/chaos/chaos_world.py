@@ -65,7 +65,7 @@ CALM_LOOKS = 6
 AGAIN_MS = 3_000
 RETRY_MS = 60_000
 COMMANDS: Mapping[str, type] = {"fault": FaultCommand, "lag": LagCommand, "state": StateCommand, "account": AccountCommand}
-Failure = Literal["die", "fail", "die anywhere"]
+Failure = Literal["die", "fail", "die anywhere", "fail anywhere"]
 
 
 class CrashPoint(BaseException):
@@ -200,6 +200,9 @@ class Process:
     """What a scheduler runs: candles come in, the account is looked at, and the newest close is decided once."""
 
     database: type[WatchedDatabase] = WatchedDatabase
+    account: type[OkxAccount] = OkxAccount
+    source_kind: type[OkxSource] = OkxSource
+    symbol, began_ms = BTC, START
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -207,7 +210,7 @@ class Process:
         self.service.database = self.database(f"sqlite:///{world.path}")
         self.service.database.step = world.step
         waiting = Waiting(world.wire.pass_time, lambda: world.clock.now_ms() / 1000)
-        self.venue = OkxAccount(URL, Keys(*KEYS), True, world.settings.symbols, world.own, waiting=waiting)
+        self.venue = self.account(URL, Keys(*KEYS), True, world.settings.symbols, world.own, waiting=waiting)
         self.venue.client.session.mount("http://", Watched(world))
         self.source = self.market_source(waiting)
 
@@ -216,7 +219,9 @@ class Process:
         paces = {"candles_2s": 1000, "history_2s": 1000, "funding_2s": 1000}
         tries: dict[str, Any] = {"timeout_s": 10.0, "attempts": 3, "backoff_s": 0.1, "backoff_max_s": 1.0}
         pages = {"page_bars": 300, "page_funding": 400, "batch_bars": 3000}
-        source = OkxSource("embedded", "embedded", {"embedded": URL}, **tries, **pages, **paces, clock=self.world.own, waiting=waiting)
+        source = self.source_kind(
+            "embedded", "embedded", {"embedded": URL}, **tries, **pages, **paces, clock=self.world.own, waiting=waiting
+        )
         source._client.session.mount("http://", Watched(self.world))
         return source
 
@@ -226,10 +231,7 @@ class Process:
         Raises:
             AlphaArenaError: the account could not be looked at, or not be traded.
         """
-        try:
-            self.ingest()
-        except (SourceError, DataError, StoreError) as error:
-            self.world.failed.append(f"{type(error).__name__}: {error}")
+        blind = self.blind()
         lease = Lease(self.service, f"account:{self.venue.name}:{self.venue.config().uid}", LEASE_S)
         lease.acquire()
         try:
@@ -242,16 +244,29 @@ class Process:
             lease.release()
             raise
         lease.release()
+        if blind:
+            raise blind
+
+    def blind(self) -> AlphaArenaError | None:
+        """Why there are no new candles, where there are none: the account is looked at all the same."""
+        try:
+            self.ingest()
+        except (SourceError, DataError, StoreError) as error:
+            return error
+        return None
 
     def ingest(self) -> None:
         """What is new of candles and funding."""
-        now = self.world.own.now_ms()
-        ingest(self.service, self.source, [BTC], ["1h"], START, now)
+        ingest(self.service, self.source, [self.symbol], ["1h"], self.began_ms, self.now().now_ms())
+
+    def now(self) -> OwnClock:
+        """Which bars have closed goes by it."""
+        return self.world.own
 
     def desk(self, lease: Lease) -> LiveDesk:
         """As `trade` sets it up, but that waiting moves the stepped clock."""
         world = self.world
-        made = live_desk(world.settings, self.service, world.own, self.venue, lease)
+        made = live_desk(world.settings, self.service, self.now(), self.venue, lease)
         old = made.executor
         executor = LiveExecutor(self.venue, made.ledger, old.markets, world.own, old.controls, old.pace, world.wire.pass_time)
         return replace(made, executor=executor)
@@ -343,7 +358,7 @@ class World:
             self._end_here(name)
 
     def _end_here(self, name: str) -> None:
-        if self.how != "fail":
+        if self.how.startswith("die"):
             raise CrashPoint(name)
         if name == "before commit":
             raise StoreError("the disk is full")
@@ -540,14 +555,14 @@ def matters(name: str, how: Failure) -> bool:
     """Whether a step is one of its own.
 
     What is lost with a process is the same from one request or commit that changes something to the next, and a question that was not
-    heard is the same to it as an answer that was not.
+    heard is the same to it as an answer that was not; "anywhere" counts questions too.
     """
+    changes = name.partition(" ")[2].startswith(("POST", "commit"))
     if how == "die anywhere":
         return True
-    changes = name.partition(" ")[2].startswith(("POST", "commit"))
     if how == "die":
         return changes and name.startswith("after")
-    return name.startswith("before") or (changes and name != "after commit")
+    return name != "after commit" and (changes or (how == "fail anywhere" and name.startswith("before")))
 
 
 def edit_of(one: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ SYMBOL = "BTC/USDT:USDT"
 MANY = 100_000
 SMALLEST = Decimal("1e-8")
 AT_THE_EXCHANGE = ("WORKING", "PARTIAL", "FILLED", "CANCELLED")
+ENDS = {"filled": "FILLED", "canceled": "CANCELLED"}
 # kinds of the exchange's bills that are of trades
 TRADED = ("2", "5", "9")
 OBEYED_MS = 1_000
@@ -176,6 +177,8 @@ def _orders(world: Finished) -> Iterator[str]:
         filled = world.contracts[order.inst_id].base(order.acc_fill_sz)
         if row_ is not None and abs(exact(tidy(row_["filled"])) or ZERO) != filled and not world.external:
             yield f"of order {order.ord_id} {filled} is filled, {row_['filled']} here"
+        if row_ is not None and row_["state"] != ENDS.get(order.state, row_["state"]) and not world.external:
+            yield f"order {order.ord_id} is {order.state}, {row_['state']} here"
 
 
 def _fills(world: Finished) -> Iterator[str]:
@@ -291,6 +294,8 @@ def within_limits(world: Finished) -> Iterator[str]:
 
 def closed_bars_only(world: Finished) -> Iterator[str]:
     """A decision knows bars that have closed, and their prices as they were told."""
+    early = [one for one in world.sent if one.created_ts > one.ts]
+    yield from (f"{one.name} was sent at {one.ts}, the close at which it was decided is {one.created_ts}" for one in early)
     for row in world.decisions:
         if row["bar_ts"] + world.bar_ms > row["ts"]:
             yield f"the bar at {row['bar_ts']} was not closed at {row['ts']}, when it was decided"

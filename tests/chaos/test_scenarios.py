@@ -18,7 +18,8 @@ from alpha_arena.data.controls import Controls
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = Path("/dev/shm")
 SEEDS = range(1, 11)
-PARTS = 8
+PARTS = 4
+HOW: dict[str, tuple[Failure, ...]] = {"none": (), "changes": ("die", "fail"), "each": ("die anywhere", "fail anywhere")}
 TABLE = {
     *(f"A{n}" for n in range(1, 16)),
     *(f"B{n}" for n in range(1, 7)),
@@ -103,20 +104,19 @@ def each_step(scenario: Scenario, how: Failure, part: int) -> Figures:
         point += PARTS
 
 
+def matrix() -> Iterator[tuple[str, Failure]]:
+    """Scenarios, and how what happens in them is cut short."""
+    for name, one in PLAYED.items():
+        for how in HOW[one.crash]:
+            yield name, how
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("how", ["die", "fail"])
-@pytest.mark.parametrize("name", [name for name, one in PLAYED.items() if one.crash == "each"])
+@pytest.mark.parametrize(("name", "how"), [*matrix()])
 def test_dying_or_failing_at_each_step(name: str, how: Failure, part: int, record_property: Record) -> None:
-    """A1, A2, A3, A4, C4: the process dies after each request and commit that changes something; each request and commit fails."""
+    """A1, A2, A3, A4, C4: the process dies, or its requests and transactions fail, one after the other."""
     record_property("chaos_figures", each_step(PLAYED[name], how, part).told)
-
-
-@pytest.mark.chaos
-@pytest.mark.parametrize("part", range(PARTS))
-def test_dying_at_every_step(part: int, record_property: Record) -> None:
-    """A1: before and after each request and each commit, whether it changes anything or not."""
-    record_property("chaos_figures", each_step(PLAYED["a1_killed_anywhere"], "die anywhere", part).told)
 
 
 def test_each_row_has_a_scenario() -> None:
