@@ -26,9 +26,11 @@ class SimClock:
     speed: float = 1.0
     wall: Callable[[], float] = wall_ms
     wall0_ms: float = field(init=False)
+    latest_ms: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.wall0_ms = self.wall()
+        self.speed = 1.0 if self.mode == "real" else self.speed
 
     @classmethod
     def stepped(cls, now_ms: int) -> SimClock:
@@ -36,10 +38,10 @@ class SimClock:
         return cls("stepped", now_ms)
 
     def now_ms(self) -> int:
-        """Now, ms since the epoch, UTC."""
-        if self.mode == "stepped":
-            return int(self.sim0_ms)
-        return int(self.sim0_ms + (self.wall() - self.wall0_ms) * (1.0 if self.mode == "real" else self.speed))
+        """Now, ms since the epoch, UTC; where the computer's clock is set back, it stands until that has caught up."""
+        passed = 0.0 if self.mode == "stepped" else (self.wall() - self.wall0_ms) * self.speed
+        self.latest_ms = max(self.latest_ms, int(self.sim0_ms + passed))
+        return self.latest_ms
 
     def step_to(self, ms: int) -> None:
         """Move a stepped clock on; an earlier time changes nothing, since the market is not played back."""
@@ -50,4 +52,5 @@ class SimClock:
         """Change what is given from this moment on; time never goes back."""
         present = self.now_ms()
         self.sim0_ms = max(now_ms or 0, present)
-        self.mode, self.speed, self.wall0_ms = mode or self.mode, speed or self.speed, self.wall()
+        self.mode, self.wall0_ms = mode or self.mode, self.wall()
+        self.speed = 1.0 if self.mode == "real" else speed or self.speed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from random import Random
 from typing import TYPE_CHECKING
 
 from alpha_arena.core.types import Instrument
@@ -55,8 +54,7 @@ class EmbeddedExchange(Accounts):
         super().__init__(feed, clock, listed, profile, seed)
         self.books = books
         made = list(self.contracts.values())
-        draw = Random(seed)
-        self._points = {each.inst_id: PointPlay(each, profile, self.cashier, draw) for each in made}
+        self._points = {each.inst_id: PointPlay(each, profile, self.cashier, seed) for each in made}
         pairs = zip(made, listed, strict=True)
         self._bars = {each.inst_id: BarPlay(feed, each, instrument, profile, self.cashier) for each, instrument in pairs}
         self._arriving: list[tuple[int, Client, PlacedOrder]] = []
@@ -66,6 +64,13 @@ class EmbeddedExchange(Accounts):
         if books:
             books.load(self)
             self._arriving = self._on_their_way()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """What was traded last, which the next orders' impact depends on, is not in the books: the market knows it."""
+        for name, play in self._points.items() if self.clients and not self.profile.spec else ():
+            point = self.feed.price(name, self.played_ms)
+            play.traded = point.volume or self.feed.price(name, point.ts).volume
 
     def _on_their_way(self) -> list[tuple[int, Client, PlacedOrder]]:
         """Orders that were accepted and had not met the market when the books were written."""

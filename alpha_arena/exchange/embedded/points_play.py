@@ -26,11 +26,14 @@ class PointPlay:
     """Plays one instrument's points for accounts.
 
     Args:
-        draw: chance of being in front of the queue.
+        seed: of all chance; what it gives depends on order and time alone, so that a restart changes nothing.
+
+    Attributes:
+        traded: base currency of the newest point with trading.
     """
 
-    def __init__(self, rules: SwapContract, profile: Profile, cashier: Cashier, draw: Random) -> None:
-        self.rules, self.profile, self.cashier, self.draw = rules, profile, cashier, draw
+    def __init__(self, rules: SwapContract, profile: Profile, cashier: Cashier, seed: int) -> None:
+        self.rules, self.profile, self.cashier, self.seed = rules, profile, cashier, seed
         self.attach_fails = False
         self.traded = 0.0
 
@@ -62,7 +65,7 @@ class PointPlay:
                 continue
             if order.ord_type in AT_ONCE or order.px is None:
                 self.take(client, order, point)
-            elif self._through(order, point.last):
+            elif self._through(order, point):
                 self._fill(client, order, self._room(order, point), order.px, True, point)
 
     def arrive(self, client: Client, order: PlacedOrder, point: Point) -> None:
@@ -106,11 +109,14 @@ class PointPlay:
         side = 1 if order.side == "buy" else -1
         return (exact(point.last * (1 + side * self.profile.half_spread)) - order.px) * side <= 0
 
-    def _through(self, order: PlacedOrder, last: float) -> bool:
+    def _through(self, order: PlacedOrder, point: Point) -> bool:
         """Whether a resting order's turn has come: the price went through it, or touched it and luck would have it."""
         assert order.px is not None
-        beyond = (order.px - exact(last)) * (1 if order.side == "buy" else -1)
-        return beyond > 0 or (beyond == 0 and self.draw.random() < self.profile.queue_probability)
+        beyond = (order.px - exact(point.last)) * (1 if order.side == "buy" else -1)
+        return beyond > 0 or (beyond == 0 and self._in_front(order, point.ts))
+
+    def _in_front(self, order: PlacedOrder, ts: int) -> bool:
+        return Random(f"{self.seed} {order.ord_id} {ts}").random() < self.profile.queue_probability
 
     def _room(self, order: PlacedOrder, point: Point) -> Decimal:
         """Contracts that the order may have at a point: what is open of it, within its share of the volume, at least a lot."""
