@@ -157,8 +157,8 @@ class Scenario:
     Attributes:
         rows: of the fault table. why: in one sentence. seed: of market and exchange where nothing else is said.
         looks: seconds after each close at which the process looks at its account, and decides where it has not; again where that fails.
-        crash: where the process dies and where a request or a transaction fails, one life each. changes: at each request and each
-            transaction that changes something; each: at each question as well.
+        crash: where the process dies and where a request or a transaction fails, one life each. changes: at each that changes something;
+            each: each question fails as well; everywhere: it also dies before and after each question.
         shown_by: tests, each PATH::NAME. overrides: of the settings, as on a command line.
     """
 
@@ -169,7 +169,7 @@ class Scenario:
     wants: list[Wanted | None] = field(default_factory=list)
     faults: list[Event] = field(default_factory=list)
     looks: list[Seconds] = field(default_factory=lambda: [2.0])
-    crash: Literal["each", "changes", "none"] = "changes"
+    crash: Literal["everywhere", "each", "changes", "none"] = "changes"
     expect: Expect = field(default_factory=Expect)
     overrides: list[str] = field(default_factory=list)
     shown_by: list[str] = field(default_factory=list)

@@ -518,7 +518,8 @@ class World:
 
     def finished(self) -> Finished:
         """For the checker."""
-        spoiled = any(event.market and event.market.edits for event in self.scenario.faults)
+        changed = [event.market for event in self.scenario.faults if event.market]
+        spoiled = any(change.edits or change.frozen for change in changed)
         return Finished(
             service=self.process_service(),
             trader=TRADER,

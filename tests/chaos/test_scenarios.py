@@ -19,7 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 MEMORY = Path("/dev/shm")
 SEEDS = range(1, 11)
 PARTS = 4
-HOW: dict[str, tuple[Failure, ...]] = {"none": (), "changes": ("die", "fail"), "each": ("die anywhere", "fail anywhere")}
+HOW: dict[str, tuple[Failure, ...]] = {
+    "none": (),
+    "changes": ("die", "fail"),
+    "each": ("die", "fail anywhere"),
+    "everywhere": ("die anywhere", "fail anywhere"),
+}
 TABLE = {
     *(f"A{n}" for n in range(1, 16)),
     *(f"B{n}" for n in range(1, 7)),

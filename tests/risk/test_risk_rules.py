@@ -130,6 +130,22 @@ def test_old_data_is_refused_and_fresh_data_is_not() -> None:
     assert StaleData(2).limit(Target(0.5), "X", view(now_bars=2.5)).exposure == 0
 
 
+def test_a_feed_that_repeats_its_last_price_is_as_old_as_its_last_trade() -> None:
+    """D72: three bars at one price without volume; one trade in them, and it is fresh."""
+
+    def limited(volume: list[float], closes: list[float]) -> float:
+        close = np.array(closes)
+        market = Market.of("X", HOUR, Candles(HOUR * np.arange(4), close, close, close, close, np.array(volume)))
+        account, study = Account(10_000.0), Study({"X": market}, {}, {}, {})
+        seen = View(4 * HOUR, 4 * HOUR, {"X": 3}, study, account, RiskState(10_000.0), {"X": closes[-1]})
+        return StaleData(2).limit(Target(0.5), "X", seen).exposure
+
+    assert limited([5, 0, 0, 0], [99, 100, 100, 100]) == 0
+    assert limited([5, 5, 0, 0], [99, 100, 100, 100]) == 0.5
+    assert limited([5, 0, 0, 1], [99, 100, 100, 100]) == 0.5
+    assert limited([5, 0, 0, 0], [99, 100, 101, 100]) == 0.5
+
+
 def test_the_pause_after_a_stop_counts_bars_from_its_own() -> None:
     """With 1 bar, only the close of the stop's own bar is refused."""
     stopped = RiskState(10_000, last_stop_ts={"X": 0})
