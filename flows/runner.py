@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from alpha_arena.core.quality import utc
 from flows.timetable import Timetable
 from flows.work import Job, Work
 
@@ -227,7 +228,7 @@ class Runner:
         for job in self.work.overdue():
             if job.name == "trade" and late_s > (job.offset_s or 0.0) + NO_RUN_S and self.alerted < close and not self.active:
                 self.alerted = close
-                self.work.alert("no_run", f"Prefect answers but gave no trade run for the bar that closed at {close}")
+                self.work.alert("no_run", f"Prefect answers but gave no trade run for the bar that closed at {utc(close)}")
 
     def _work_alone(self) -> None:
         if not self.plain and not self.active:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from alpha_arena.core.errors import AlphaArenaError
 from alpha_arena.core.timeframes import timeframe_ms
+from alpha_arena.data.lock import only_one
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import Settings
 from alpha_arena.settings.gates import refuse_secrets
 from flows.children import LOOPBACK, Plan, children_of, free_port
-from flows.lock import only_one
 from flows.market import pace_of
 from flows.supervisor import Child, Supervisor
 from flows.timekeeper import BEAT_MS, Timekeeper
@@ -43,7 +43,7 @@ def main(settings: Settings) -> int:
     folder = settings.data_folder
     pace = pace_of(settings)
     check_pace(settings.timeframe, timeframe_ms(settings.timeframe), pace.speed)
-    with only_one(folder / "up.lock"):
+    with only_one(folder / "up.lock", "`up`", "name another database with database.url="):
         monitor = settings.monitor
         port = free_port(monitor.host, monitor.port, "monitor.port")
         prefect_port = free_port(LOOPBACK, 0, "the port of Prefect")

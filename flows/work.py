@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alpha_arena.core.errors import AlphaArenaError
+from alpha_arena.core.quality import utc
 from flows.timetable import Timetable
 
 log = logging.getLogger("alpha_arena.flows")
@@ -219,7 +220,7 @@ class Work:
     def _count(self, name: str, close: int) -> None:
         self.begun[name] = close
         if self.attempts.of(name, close) >= MOST_ATTEMPTS:
-            message = f"{name} failed {MOST_ATTEMPTS} times for the bar that closed at {close}; it waits for the next bar"
+            message = f"{name} failed {MOST_ATTEMPTS} times for the bar that closed at {utc(close)}; it waits for the next bar"
             self.alert("skipped_bar", message)
             raise GaveUp(message)
         self.attempts.begin(name, close)

@@ -42,8 +42,9 @@ def say(settings: Settings, word: Word) -> dict[str, Any]:
     with opened(settings) as service:
         controls = Controls(service)
         trader = named(settings, service)
-        said = word(controls, trader, now_ms(service), getuser())
-        return {"trader": trader or "everyone", "result": said, "traders": states(controls, settings, service, trader)}
+        lifted = word(controls, trader, now_ms(service), getuser())
+        done = {"trader": trader or "everyone", **({} if lifted is None else {"lifted": ", ".join(lifted) or "nothing was on"})}
+        return {**done, "traders": states(controls, settings, service, trader)}
 
 
 def named(settings: Settings, service: DataService) -> str:

@@ -136,9 +136,11 @@ class Controls:
             found = connection.execute(select(controls.c.kind, controls.c.trader).where(*ours)).all()
             connection.execute(delete(controls).where(*ours))
             audit(connection, trader, ts, "resume", by, reason)
-        if trader == EVERYONE and self.file is not None:
+        filed = trader == EVERYONE and self.file is not None and self.file.exists()
+        if filed and self.file is not None:
             self.file.unlink(missing_ok=True)
-        return [f"{row.kind} of {row.trader}" if row.trader else str(row.kind) for row in found]
+        byfile = [f"kill by file {self.file}"] if filed and not any(row.kind == "kill" and row.trader == EVERYONE for row in found) else []
+        return byfile + [f"{row.kind} of {row.trader}" if row.trader else str(row.kind) for row in found]
 
     def audits(self, trader: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """What people and the program did, newest first; None for all traders."""

@@ -235,8 +235,9 @@ class Ledger:
             late = last is not None and booking.ts <= last
             known = self._known(connection, booking)
             news = [event for event in timeline([booking]) if reference(event) not in known]
+            began = {fill.order_id: fill.ts for fill in reversed(booking.fills)}
             for order in booking.exits:
-                self._order(connection, order, booking.ts, *EXIT_STARTS.get(order.kind, FOUND))
+                self._order(connection, order, began.get(order.id, booking.ts), *EXIT_STARTS.get(order.kind, FOUND))
             if news or not late:
                 self._changes(connection, booking, news)
                 self._positions(connection, booking.account.positions, booking.close_ts)

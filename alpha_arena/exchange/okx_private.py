@@ -143,7 +143,7 @@ class Endpoints:
         except Answered as error:
             raise read_error(error) from None
         except (ccxt.BaseError, TransientError) as error:
-            raise TryAgain(f"{path}: {type(error).__name__}") from None
+            raise TryAgain(self._silent(path, error)) from None
 
     def find(self, path: str, unknown: tuple[str, ...], **params: Any) -> Any | None:
         """The row of a question about one thing; None where OKX says that it does not know it. Errors as `get`."""
@@ -154,7 +154,7 @@ class Endpoints:
                 return None
             raise read_error(error) from None
         except (ccxt.BaseError, TransientError) as error:
-            raise TryAgain(f"{path}: {type(error).__name__}") from None
+            raise TryAgain(self._silent(path, error)) from None
         return row_of(rows, path)
 
     def post(self, path: str, body: Any) -> list[Any]:
@@ -168,7 +168,11 @@ class Endpoints:
         except Answered as error:
             raise sent_error(error, path) from None
         except (ccxt.BaseError, TransientError) as error:
-            raise OutcomeUnknown(f"{path}: {type(error).__name__}") from None
+            raise OutcomeUnknown(self._silent(path, error)) from None
+
+    def _silent(self, path: str, error: Exception) -> str:
+        """That there was no usable answer, without a word of what was sent."""
+        return f"{self.client.host} gave no usable answer to {path} ({type(error).__name__}); is it there? alpha-arena doctor looks"
 
     def _asked(self, method: str, path: str, params: Any) -> list[Any]:
         try:

@@ -192,7 +192,7 @@ class LiveExecutor:
                 continue
             event = self.tracker.resolve(one.order.id)
             if event is None and self.tracker.ask(self.venue.time_ms) >= self.valid_until(one):
-                event = self.tracker.tell(one.order.id, "EXPIRED", "its bar is over, and the exchange never got it")
+                event = self.tracker.too_late(one)
             if event is not None and event.state == "UNKNOWN":
                 raise Unreconciled(
                     f"order {one.order.id} in {one.order.symbol} may still arrive at the exchange; nothing is decided before that is known"

@@ -177,11 +177,17 @@ class Tracker:
                 return event
             now = self.ask(self.venue.time_ms)
             if now >= until_ms:
-                return self.tell(order.id, "EXPIRED", "its bar is over, and the exchange never got it")
+                return self.too_late(self._tracked(order.id))
             event = self._send(order, now + self.pace.expires_ms)
             if event is not None:
                 return event
         return self.resolve(order.id) or self.tell(order.id, "INTENT", "the exchange did not take it yet")
+
+    def too_late(self, one: Tracked) -> OrderEvent:
+        """The end of an order that is not at the exchange and whose bar is over."""
+        if one.attempts:
+            return self.tell(one.order.id, "EXPIRED", "its bar is over, and the exchange never got it")
+        return self.tell(one.order.id, "LAPSED", "not sent: its bar was over before it could be")
 
     def resolve(self, order_id: str) -> OrderEvent | None:
         """Where an order stands by the exchange; None where it is sure that it is not there and cannot arrive any more.

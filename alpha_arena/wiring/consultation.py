@@ -42,17 +42,17 @@ def stored(settings: Settings, service: DataService, clock: Clock) -> Iterator[F
 
 def accounts(settings: Settings, clock: Clock, environ: Mapping[str, str], opener: Opener | None = None) -> Iterator[Finding]:
     """Each trader's account, as far as there are keys to ask with."""
-    for one in everyone(settings):
+    for n, one in enumerate(everyone(settings)):
         if not has_account(one):
             given = one.exchange.kind if one.exchange else "null"
             said = f"exchange={given} holds no account; nothing was asked"
             yield Finding("unchecked", "account", said, "add exchange=okx or exchange=embedded to look at one", one.trader)
         else:
-            yield from account(one, clock, environ, opener)
+            yield from account(one, clock, environ, opener, n == 0)
 
 
-def account(settings: Settings, clock: Clock, environ: Mapping[str, str], opener: Opener | None) -> Iterator[Finding]:
-    """One trader's account; where there are no keys, what is public."""
+def account(settings: Settings, clock: Clock, environ: Mapping[str, str], opener: Opener | None, first: bool) -> Iterator[Finding]:
+    """One trader's account; where there are no keys, what is public. first: nobody else has asked for that yet."""
     try:
         if exchange_of(settings).kind == "embedded":
             embedded_of(settings)
@@ -63,14 +63,17 @@ def account(settings: Settings, clock: Clock, environ: Mapping[str, str], opener
         world = world_of(settings, switch(environ, "OKX_IS_DEMO", True))
         host, keys = checked_keys(settings, world, environ)
     except AlphaArenaError as error:
-        yield Finding("error", "keys", str(error), "correct the keys in the environment or in .env", settings.trader)
+        embedded = exchange_of(settings).kind == "embedded"
+        fix = "name a trader that has one: trader.id=, or arena=default under up" if embedded else "correct the keys in .env"
+        yield Finding("error", "keys", str(error), fix, settings.trader)
         return
     yield keys_finding(settings.trader, host, keys)
     if opener is None:
         yield Finding("unchecked", "account", f"nothing was asked of {host}", "look at the account's page at the exchange", settings.trader)
         return
     venue, leverage = opener(settings, clock, host, keys), settings.decider.leverage
-    yield from Examination(settings.trader, venue, settings.symbols, leverage, clock, speed_of(settings), keys is not None).findings()
+    speed, private = speed_of(settings), keys is not None
+    yield from Examination(settings.trader, venue, settings.symbols, leverage, clock, speed, private, first).findings()
 
 
 def keys_finding(trader: str, host: str, keys: Keys | None) -> Finding:

@@ -12,6 +12,7 @@ from alpha_arena.core.errors import ConfigError
 from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms
 from alpha_arena.core.types import Candles, Funding, Instrument
 from alpha_arena.data.clock import DatabaseClock, read_clock, wall_ms
+from alpha_arena.data.lock import only_one
 from alpha_arena.data.service import DataService
 from alpha_arena.exchange.accounts import write_embedded
 from alpha_arena.exchange.embedded.books import Books
@@ -149,6 +150,15 @@ def names_of(settings: Settings) -> list[str]:
     return list(params_of(settings)["accounts"] or dict.fromkeys(one.trader for one in everyone(settings)))
 
 
+def kept(settings: Settings) -> dict[str, str]:
+    """What a ledger was begun with and cannot be changed on it; a later start only where one is asked for."""
+    params = params_of(settings)
+    market = {"exchange.market": params["market"], "exchange.profile": params["profile"]}
+    where = {"exchange.path": params["path"]} if params["market"] == "replay" else {"exchange.model": params["model"]}
+    start = {} if settings.start_ms is None else {"start (ms)": settings.start_ms}
+    return {name: str(value) for name, value in {**market, **where, **start}.items()}
+
+
 def exchange_of(settings: Settings, clock: SimClock) -> EmbeddedExchange:
     """The exchange with its accounts, as its ledger has them.
 
@@ -157,7 +167,7 @@ def exchange_of(settings: Settings, clock: SimClock) -> EmbeddedExchange:
     """
     market, bar_ms = market_of(settings)
     feed = Feed(market, {inst_id(one.symbol): one.symbol for one in settings.symbols}, bar_ms)
-    books = Books(Path(str(params_of(settings)["ledger"])))
+    books = Books(Path(str(params_of(settings)["ledger"])), kept(settings))
     seed = int(params_of(settings)["seed"])
     exchange = EmbeddedExchange(feed, clock, settings.symbols, profile_of(settings), seed, books)
     for name in names_of(settings):
@@ -170,14 +180,16 @@ def serve_embedded(settings: Settings, clock: SimClock) -> None:
     """Serve until SIGTERM; address and keys go to stdout and to the file that only this user may read.
 
     Raises:
-        ConfigError: as `exchange_of`, or the port is taken.
+        ConfigError: as `exchange_of`, or the port is taken, or another process serves this ledger.
     """
-    exchange = exchange_of(settings, clock)
-    if not isinstance(clock, SharedClock):
-        clock.set(now_ms=exchange.played_ms)
-    port, token = free(int(params_of(settings)["port"])), secrets.token_urlsafe(24)
-    write_embedded(Path(str(params_of(settings)["accounts_file"])), announcement(exchange, f"http://{HOST}:{port}", token))
-    serve(exchange, port=port, token=token)
+    ledger = Path(str(params_of(settings)["ledger"]))
+    with only_one(ledger.with_suffix(".lock"), "embedded exchange", "choose another file with exchange.ledger="):
+        exchange = exchange_of(settings, clock)
+        if not isinstance(clock, SharedClock):
+            clock.set(now_ms=exchange.played_ms)
+        port, token = free(int(params_of(settings)["port"])), secrets.token_urlsafe(24)
+        write_embedded(Path(str(params_of(settings)["accounts_file"])), announcement(exchange, f"http://{HOST}:{port}", token))
+        serve(exchange, port=port, token=token)
 
 
 def free(port: int) -> int:

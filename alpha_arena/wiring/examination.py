@@ -25,7 +25,7 @@ class Examination:
 
     Attributes:
         leverage: of the positions. clock: by which requests are signed. speed: simulated seconds a wall second.
-        private: whether there are keys; without them only what is public is asked.
+        private: whether there are keys; without them only what is public is asked. common: whether to ask what is the same for all traders.
     """
 
     trader: str
@@ -35,11 +35,12 @@ class Examination:
     clock: Clock
     speed: float = 1.0
     private: bool = True
+    common: bool = True
 
     def findings(self) -> list[Finding]:
         """Everything, one finding or more for each check; nothing more is asked of an account that is refused."""
         made = [*tried("clock", self.skew), *tried("account", self.account)]
-        made += tried("maintenance", self.maintenance)
+        made += tried("maintenance", self.maintenance) if self.common else []
         for instrument in self.instruments:
             made += tried("instrument", partial(self.rules, instrument))
         if not is_refused(made):

@@ -79,12 +79,17 @@ def data(settings: Settings, service: DataService, clock: Clock) -> Iterator[Fin
     """Whether the newest closed bar of each symbol is young enough to decide on."""
     for instrument in settings.symbols:
         symbol, bar_ms = instrument.symbol, timeframe_ms(settings.timeframe)
+        newest = None
         with suppress(AlphaArenaError):
             market = service.market(symbol, settings.timeframe, exchange=settings.source, limit=1)
-            if len(market):
-                yield age(symbol, settings.timeframe, (clock.now_ms() - int(market.ts[-1])) / bar_ms - 1)
-                continue
-        yield Finding("warning", "data", f"no closed {settings.timeframe} candles are stored", "alpha-arena ingest", symbol=symbol)
+            newest = int(market.ts[-1]) if len(market) else None
+        if newest is None:
+            yield Finding("warning", "data", f"no closed {settings.timeframe} candles are stored", "alpha-arena ingest", symbol=symbol)
+            continue
+        try:
+            yield age(symbol, settings.timeframe, (clock.now_ms() - newest) / bar_ms - 1)
+        except AlphaArenaError as error:
+            yield Finding("unchecked", "data", f"the newest close may be old: {error}", "see the other findings", symbol=symbol)
 
 
 def age(symbol: str, timeframe: str, bars: float) -> Finding:

@@ -18,10 +18,20 @@ import numpy as np
 import pytest
 from console import Run, one_line
 
-from alpha_arena.core.errors import ConfigError
+from alpha_arena.core.errors import ConfigError, StoreError
+from alpha_arena.data.lock import only_one
 from alpha_arena.exchange.accounts import read_embedded
 from alpha_arena.settings import load
-from alpha_arena.wiring.embedded import SharedClock, market_of, market_start_ms, names_of, own_clock, profile_of
+from alpha_arena.wiring.embedded import (
+    SharedClock,
+    exchange_of,
+    market_of,
+    market_start_ms,
+    names_of,
+    own_clock,
+    profile_of,
+    serve_embedded,
+)
 
 FIRST_S = 120.0
 STOP_S = 20.0
@@ -182,3 +192,17 @@ def test_under_up_the_control_plane_does_not_move_the_clock(tmp_path: Path) -> N
         assert clock.now_ms() - before < 60 * 10_000
     finally:
         service.close()
+
+
+def test_a_ledger_belongs_to_one_market_and_one_process(tmp_path: Path) -> None:
+    """Other settings on old books would make up a past; two processes on one would each have half of it."""
+    at = [f"database.url=sqlite:///{tmp_path}/t.db", "exchange.driven=true"]
+    books = load("exchange", at)
+    exchange_of(books, own_clock(books))
+    for other, said in (("exchange.profile=spec", "exchange.profile=market, not spec"), ("seed=9", "seed="), ("start=2024-03-01", "start")):
+        changed = load("exchange", [*at, other])
+        with pytest.raises(StoreError, match=f"was begun with .*{said}.*exchange.ledger="):
+            exchange_of(changed, own_clock(changed))
+    exchange_of(books, own_clock(books))
+    with only_one(tmp_path / "embedded.lock", "embedded exchange", "wait"), pytest.raises(ConfigError, match="another embedded exchange"):
+        serve_embedded(books, own_clock(books))

@@ -41,7 +41,7 @@ def test_a_kill_is_for_everyone_until_it_is_resumed(run: Run, controls: Controls
     assert {row["trader"]: row["killed"] for row in made["traders"]} == {"default": "flatten", "ema_solo": "flatten"}
     assert (own_folder / "KILL").read_text().startswith("flatten")
     assert controls.state("default").no_entries == "the kill switch is on (drill)"
-    assert told(run, "resume")["result"] == ["kill"]
+    assert told(run, "resume")["lifted"] == "kill"
     assert controls.state("default").no_entries == ""
     assert not (own_folder / "KILL").exists()
     assert [row["action"] for row in controls.audits()] == ["resume", "kill"]
@@ -52,7 +52,7 @@ def test_a_word_to_one_trader_leaves_the_others(run: Run, controls: Controls) ->
     assert (controls.state("ema_solo").killed, controls.state("default").killed) == ("hold", "")
     assert told(run, "pause", "trader=ema_solo", "reason=news")["traders"][0]["paused"] == "news"
     assert controls.state("default").no_entries == ""
-    assert sorted(told(run, "resume", "trader.id=ema_solo")["result"]) == ["kill of ema_solo", "pause of ema_solo"]
+    assert told(run, "resume", "trader.id=ema_solo")["lifted"].split(", ") == ["kill of ema_solo", "pause of ema_solo"]
     assert controls.state("ema_solo").no_entries == ""
 
 

@@ -271,5 +271,5 @@ def test_a_ledger_goes_on_where_it_stopped_and_the_same_history_has_the_same_has
     assert len(set(hashes)) == 1
     other, _ = exchange([FLAT] * 3)
     other.seed = 8
-    with pytest.raises(StoreError, match="seed 7, not 8"):
+    with pytest.raises(StoreError, match="seed=7, not 8"):
         Books(tmp_path / "a.copy.db").load(other)

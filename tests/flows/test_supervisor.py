@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from alpha_arena.core.errors import ConfigError
-from flows.lock import only_one
+from alpha_arena.data.lock import only_one
 from flows.supervisor import Child, Supervisor, restart_wait_s
 
 LIMIT_S = 15.0
@@ -230,7 +230,8 @@ def test_no_child_outlives_a_killed_supervisor(make: Callable[..., Child]) -> No
 
 
 def test_a_second_holder_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
-    with only_one(tmp_path / "up.lock"), pytest.raises(ConfigError, match=rf"pid {os.getpid()}\b"), only_one(tmp_path / "up.lock"):
+    lock = (tmp_path / "up.lock", "`up`", "wait")
+    with only_one(*lock), pytest.raises(ConfigError, match=rf"another `up` \(pid {os.getpid()}\).*or wait"), only_one(*lock):
         pass
-    with only_one(tmp_path / "up.lock"):
+    with only_one(*lock):
         assert (tmp_path / "up.lock").read_text() == str(os.getpid())

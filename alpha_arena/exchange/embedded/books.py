@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,12 +40,15 @@ AMOUNTS = TypeAdapter(dict[str, Any])
 class Books:
     """A ledger file.
 
+    Args:
+        begun: what it belongs to, by the names of settings: kept at the first save, and never another afterwards.
+
     Raises:
         StoreError: it cannot be written, or is another exchange's.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, begun: Mapping[str, str] | None = None) -> None:
+        self.path, self.begun = path, begun or {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE))
@@ -65,7 +69,7 @@ class Books:
         if not touched and self._fact("played_ms") == str(exchange.played_ms):
             return
         rows = [(*key, _written(key[1], thing)) for key, thing in touched.items()]
-        facts = {"seed": exchange.seed, "number": exchange.cashier.numbers.last, "played_ms": exchange.played_ms}
+        facts = {**self.begun, "seed": exchange.seed, "number": exchange.cashier.numbers.last, "played_ms": exchange.played_ms}
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             self.connection.executemany("INSERT OR REPLACE INTO things VALUES (?, ?, ?, ?)", rows)
@@ -86,13 +90,15 @@ class Books:
         Raises:
             StoreError: the file belongs to a market of another seed.
         """
-        seed = self._fact("seed")
-        if seed is None:
+        if self._fact("seed") is None:
             return
-        if seed != str(exchange.seed):
-            raise StoreError(
-                f"the exchange's ledger {self.path} is of seed {seed}, not {exchange.seed}; choose another with exchange.ledger="
-            )
+        for name, value in {**self.begun, "seed": str(exchange.seed)}.items():
+            kept = self._fact(name)
+            if kept != value:
+                raise StoreError(
+                    f"the exchange's ledger {self.path} was begun with {name}={kept or 'none'}, not {value}; "
+                    "give that, or choose another file with exchange.ledger="
+                )
         exchange.cashier.numbers.last = int(self._fact("number") or 0)
         exchange.played_ms = int(self._fact("played_ms") or 0)
         for (content,) in self.connection.execute("SELECT content FROM things WHERE kind = 'client' ORDER BY id"):

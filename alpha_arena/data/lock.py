@@ -1,4 +1,4 @@
-"""One `up` for a folder: a lock that the kernel frees, however its holder ended."""
+"""One process for a file: a lock that the kernel frees, however its holder ended."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from alpha_arena.core.errors import ConfigError
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path, what: str, advice: str) -> Iterator[None]:
     """Hold the lock file at `path`, this process's pid inside, until the block ends.
+
+    Args:
+        what: is being done, e.g. "`up`"; advice: what to do beside stopping it.
 
     Raises:
         ConfigError: another process holds it; the message names its pid.
@@ -24,8 +27,7 @@ def only_one(path: Path) -> Iterator[None]:
         if not _locked(file):
             file.seek(0)
             raise ConfigError(
-                f"another `up` (pid {file.read().strip() or 'unknown'}) already runs this database (lock {path}); "
-                "stop it first, or name another one with database.url="
+                f"another {what} (pid {file.read().strip() or 'unknown'}) already runs here (lock {path}); stop it first, or {advice}"
             )
         _note(file, str(os.getpid()))
         yield
