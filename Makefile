@@ -23,7 +23,7 @@ test-all: .venv/test.ok
 
 # every fault at every point; how long it takes is in docs/numbers.md
 chaos: .venv/test.ok
-	$(BIN)/python -m pytest -q -n 2 -m chaos
+	$(BIN)/python -m pytest -q -n 2 -m chaos tests tests/chaos
 
 check: .venv/test.ok
 	$(BIN)/ruff check .

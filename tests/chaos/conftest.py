@@ -15,12 +15,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "execution"))
 from checker import Figures
 
 FIGURES = "chaos_figures"
-BEGAN = pytest.StashKey[float]()
-SUMMED = pytest.StashKey[Figures]()
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.stash[BEGAN] = time.monotonic()
+BEGAN = time.monotonic()
+TOLD: list[tuple[str, Figures]] = []
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,16 +28,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
                 TOLD.append((report.nodeid, Figures(*TypeAdapter(tuple[int, int, int, int]).validate_python(value))))
 
 
-TOLD: list[tuple[str, Figures]] = []
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One line: scenarios, lives, orders, duplicates, losses, seconds."""
     if not TOLD or hasattr(config, "workerinput"):
         return
     total = sum((figures for _, figures in TOLD), Figures())
-    scenarios = {node.partition("[")[2].partition("]")[0].partition("/")[0] for node, _ in TOLD}
-    seconds = time.monotonic() - config.stash[BEGAN]
+    scenarios = {node.partition("[")[2].rstrip("]").partition("-")[0] for node, _ in TOLD}
+    seconds = time.monotonic() - BEGAN
     terminalreporter.write_line(
         f"chaos: {len(scenarios)} scenarios, {total.lives} lives, {total.orders} orders, {total.duplicates} duplicates, "
         f"{total.losses} losses, {seconds:.0f} s"
