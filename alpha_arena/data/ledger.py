@@ -215,11 +215,17 @@ class Ledger:
             self._event(connection, event)
 
     def _event(self, connection: Connection, event: OrderEvent) -> None:
+        ended = select(tables.orders.c.state).where(
+            tables.orders.c.client_order_id == event.order_id, tables.orders.c.state.in_(FINAL_STATES)
+        )
+        if connection.execute(ended).first():
+            return
         row = {"trader": self.trader, "client_order_id": event.order_id, "ts": event.ts, "state": event.state, "cause": event.cause}
         self.database.upsert(connection, tables.order_lifecycle_events, [row], ("client_order_id", "ts", "state"), update=False)
         table = tables.orders
-        mine = (table.c.client_order_id == event.order_id) & table.c.state.not_in(FINAL_STATES)
-        connection.execute(update(table).where(mine).values(state=event.state, cause=event.cause, updated_ts=event.ts))
+        connection.execute(
+            update(table).where(table.c.client_order_id == event.order_id).values(state=event.state, cause=event.cause, updated_ts=event.ts)
+        )
 
     def book(self, booking: Booking) -> None:
         """Record a bar's fills, payments, events, account and equity in one transaction; what is known changes nothing.

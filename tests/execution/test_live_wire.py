@@ -13,6 +13,7 @@ import pytest
 from rig import BTC, COSTS, SWAP, Rig, rig
 
 from alpha_arena.core.market import Market
+from alpha_arena.core.records import OrderEvent
 from alpha_arena.core.types import Account, Candles, Funding, Order, Position
 from alpha_arena.core.venue import VenueError
 from alpha_arena.data import queries
@@ -210,3 +211,13 @@ def test_a_kill_switch_flattens_at_the_exchange(made: Rig) -> None:
     Controls(made.service).kill("t", made.clock.now_ms(), "somebody", "flatten")
     assert settled(made).position(BTC).quantity == 0
     assert states(made) == ["FILLED", "FILLED"]
+
+
+def test_an_order_s_life_is_told_once_and_ends_once(made: Rig) -> None:
+    """Each step with its cause, none after the end, whoever tells it once more."""
+    entered(made)
+    made.ledger.event(OrderEvent("aa0001", made.clock.now_ms() + 5, "FILLED", "told again"))
+    settled(made)
+    (row,) = queries.orders(made.service, "t")
+    life = [event["state"] for event in queries.order_events(made.service, row["client_order_id"])]
+    assert life == ["INTENT", "SENT", "WORKING", "PARTIAL", "FILLED"]
