@@ -246,8 +246,10 @@ class Tracker:
         except OrderRejected as error:
             return self._rejected(order, error)
         except VenueRefused as error:
-            self.tell(order.id, "REJECTED", str(error))
-            self.ledger.halt(self.clock.now_ms(), str(error))
+            # together, for an order that has come to its end is not asked about again
+            with self.ledger.database.batch():
+                self.tell(order.id, "REJECTED", str(error))
+                self.ledger.halt(self.clock.now_ms(), str(error))
             raise
         self.ledger.at_the_exchange(order.id, name)
         return self._followed(order.id, self.tell(order.id, "WORKING", f"accepted by the exchange as {name}"))
@@ -256,9 +258,11 @@ class Tracker:
         if error.code in CAME_LATE:
             self.ledger.not_on_its_way(order.id)
             return None
-        event = self.tell(order.id, "REJECTED", str(error))
-        if self.ledger.rejected_in_a_row() >= self.pace.rejections:
-            self.ledger.halt(self.clock.now_ms(), f"the exchange refused {self.pace.rejections} orders in a row, the last one: {error}")
+        with self.ledger.database.batch():
+            event = self.tell(order.id, "REJECTED", str(error))
+            if self.ledger.rejected_in_a_row() >= self.pace.rejections:
+                why = f"the exchange refused {self.pace.rejections} orders in a row, the last one: {error}"
+                self.ledger.halt(self.clock.now_ms(), why)
         return event
 
     def _followed(self, order_id: str, event: OrderEvent) -> OrderEvent:

@@ -42,10 +42,10 @@ Record = Callable[[str, object], None]
 
 
 @contextmanager
-def lived(scenario: Scenario, seed: int, dies_at: int | None = None, how: Failure = "die") -> Iterator[World]:
+def lived(scenario: Scenario, seed: int, dies_at: int | None = None, how: Failure = "die", kind: type[World] = World) -> Iterator[World]:
     """One life; its files lie in memory where there is such a place: that they are written to the disk is asserted and not measured."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        world = World(scenario, seed, Path(folder), dies_at, how)
+        world = kind(scenario, seed, Path(folder), dies_at, how)
         try:
             yield world.live()
         finally:
@@ -93,6 +93,28 @@ def test_a_scenario_ends_as_it_must(name: str, record_property: Record) -> None:
             ends.append((world.exchange.dump()[1], orders_of(world), world.steps, world.sent, world.failed))
     assert ends[0] == ends[1]
     record_property("chaos_figures", figures.told)
+
+
+class Noting(World):
+    """Keeps the names of its steps."""
+
+    def step(self, name: str) -> None:
+        before = self.steps
+        super().step(name)
+        self.names: list[str] = [*getattr(self, "names", []), *[name] * (self.steps - before)]
+
+
+@pytest.mark.parametrize("name", ["a15_keys_that_are_withdrawn", "e2_refused_again_and_again"])
+def test_a_death_beside_a_refusal_loses_no_halt(name: str) -> None:
+    """A1, A15, E2: the end of a refused order and the halt that comes of it are one transaction."""
+    with lived(PLAYED[name], 1, None, "die", Noting) as world:
+        assert isinstance(world, Noting)
+        last = len(world.names) - 1 - world.names[::-1].index("after POST trade/order")
+    if name.startswith("a15"):
+        last = [n for n, step in enumerate(world.names) if step == "after POST trade/order"][1]
+    for point in range(last, last + 3):
+        with lived(PLAYED[name], 1, point) as world:
+            judge(world)
 
 
 def each_step(scenario: Scenario, how: Failure, part: int) -> Figures:
