@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from alpha_arena.core.errors import ConfigError, NoData
@@ -80,14 +80,19 @@ def newest_close(markets: Mapping[str, Market]) -> int:
     return max(int(market.ts[-1]) + market.bar_ms for market in markets.values())
 
 
+def held(settings: Settings, service: DataService) -> AbstractContextManager[Lease]:
+    """The lease of a trader, so that one process at a time acts for it; LeaseLost as `leased`."""
+    return leased(service, f"trader:{settings.trader}")
+
+
 @contextmanager
-def held(settings: Settings, service: DataService) -> Iterator[Lease]:
-    """The lease of a trader, so that one process at a time acts for it.
+def leased(service: DataService, name: str) -> Iterator[Lease]:
+    """Hold a lease until the block ends.
 
     Raises:
         LeaseLost: another living process holds it.
     """
-    lease = Lease(service, f"trader:{settings.trader}", LEASE_S)
+    lease = Lease(service, name, LEASE_S)
     lease.acquire()
     try:
         yield lease

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from alpha_arena.execution.live import LiveExecutor, open_account, prepare
 from alpha_arena.execution.tracker import Pace
 from alpha_arena.settings import Settings
 from alpha_arena.settings.model import OkxChoice
-from alpha_arena.wiring.desk import LEASE_S, check_account, markets_of, newest_close, study_of, trader_of
+from alpha_arena.wiring.desk import check_account, leased, markets_of, newest_close, study_of, trader_of
 from alpha_arena.wiring.venue import checked_keys, exchange_of, speed_of
 
 Opener = Callable[[Settings, Clock], Venue]
@@ -78,19 +78,9 @@ def pace_of(settings: Settings) -> Pace:
     )
 
 
-@contextmanager
-def held_account(service: DataService, venue: Venue) -> Iterator[Lease]:
-    """The lease of an account at the exchange: one living process trades it, whatever the trader is called.
-
-    Raises:
-        LeaseLost: another living process holds it.
-    """
-    lease = Lease(service, f"account:{venue.name}:{venue.config().uid}", LEASE_S)
-    lease.acquire()
-    try:
-        yield lease
-    finally:
-        lease.release()
+def held_account(service: DataService, venue: Venue) -> AbstractContextManager[Lease]:
+    """The lease of an account at the exchange: one living process trades it, whatever the trader is called; LeaseLost as `leased`."""
+    return leased(service, f"account:{venue.name}:{venue.config().uid}")
 
 
 def live_desk(settings: Settings, service: DataService, clock: Clock, venue: Venue, lease: Lease) -> LiveDesk:
