@@ -433,7 +433,7 @@ class World:
     def looked(self) -> None:
         """After each look that succeeded what is held is protected."""
         ledger = LiveLedger(self.people, TRADER, "1h", "okx")
-        said = unprotected(self.client, self.exchange.contracts, ledger.account().position(BTC))
+        said = unprotected(self.client, self.exchange.contracts, ledger.account().position(BTC), once=False)
         self.bare += [f"at {self.clock.now_ms()} {said}"] if said else []
 
     def restart(self) -> None:

@@ -232,20 +232,23 @@ def protected(world: Finished) -> Iterator[str]:
     yield from [said] if said else []
 
 
-def unprotected(client: Client, contracts: Mapping[str, SwapContract], position: Position) -> str:
-    """What is wrong with the protection of what is held, "" for nothing."""
+def unprotected(client: Client, contracts: Mapping[str, SwapContract], position: Position, once: bool = True) -> str:
+    """What is wrong with the protection of what is held, "" for nothing.
+
+    Args:
+        position: as it is booked. once: nothing but what fits is left; else an old one may still be there whose cancellation failed: it can
+            only reduce.
+    """
     held = [one for one in client.holdings.values() if one.pos]
-    closing = any(order.open and order.reduce_only for order in client.orders.values())
     live = [algo for algo in client.algos.values() if algo.state == "live"]
-    if closing:
+    if any(order.open and order.reduce_only for order in client.orders.values()):
         return ""
     if not held:
-        return f"{len(live)} protective orders are left of nothing" if live else ""
+        return f"{len(live)} protective orders are left of nothing" if live and once else ""
     known = exact(position.quantity) == contracts[held[0].inst_id].base(held[0].pos)
     fitting = [algo for algo in live if _fits(algo, held[0].pos, position if known else None)]
-    return (
-        "" if len(fitting) == len(live) == 1 else f"{held[0].pos} contracts have {len(live)} protective orders, {len(fitting)} of them fit"
-    )
+    fine = len(fitting) == 1 and (len(live) == 1 or not once)
+    return "" if fine else f"{held[0].pos} contracts have {len(live)} protective orders, {len(fitting)} of them fit"
 
 
 def _fits(algo: Algo, pos: Decimal, position: Position | None) -> bool:
