@@ -40,7 +40,7 @@ POINTS = {
     "acknowledgement stored": Death(f"after {STATE}"),
     "fills read, not booked": Death(f"before {BOOKED}"),
     "fills booked": Death(f"after {BOOKED}"),
-    "its end is stored": Death(f"after {STATE}", 3),
+    "its end is stored": Death(f"after {STATE}", 2),
     "protection seen": Death("after commit of protections", 2),
     "done, the lease is held": Death("before commit of leases", 2),
 }
