@@ -39,6 +39,13 @@ def filled(known: list[int], until_ms: int, bar_ms: int) -> tuple[list[int], lis
     return rows, added
 
 
+def lacking(known: Ints, until_ms: int, bar_ms: int) -> bool:
+    """Whether a settlement must have happened that is not known; the same question as in `filled`, of all of them at once."""
+    due = known + np.concatenate([[FUNDING_INTERVAL_MS], np.diff(known)])
+    later = np.concatenate([known[1:], [until_ms + bar_ms]])
+    return bool(((due <= until_ms) & (later >= (due // bar_ms + 1) * bar_ms)).any())
+
+
 def complete(funding: Funding, until_ms: int, bar_ms: int) -> CompleteFunding:
     """Add the settlements that must have happened but are not known, on the last known interval, up to `until_ms` (inclusive).
 
@@ -51,6 +58,8 @@ def complete(funding: Funding, until_ms: int, bar_ms: int) -> CompleteFunding:
     """
     if not funding.ts.size:
         return CompleteFunding(funding.ts, funding.rate, np.empty(0, np.bool_))
+    if not lacking(funding.ts, until_ms, bar_ms):
+        return CompleteFunding(funding.ts, funding.rate, np.zeros(funding.ts.size, np.bool_))
     rows, times = filled(funding.ts.tolist(), until_ms, bar_ms)
     added = np.array(times, np.int64)
     ts = np.concatenate([funding.ts[rows], added])

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from alpha_arena.core.outcomes import Outcome
 from alpha_arena.core.timeframes import aggregate, timeframe_ms
 from alpha_arena.core.types import RUINED, Account, Candles, Floats, Funding, Ints, Regimes, RiskState, Signals, frozen_array
 
 ROWS = ("ts", "open", "high", "low", "close", "volume", "funding")
+# from (a time, how many at most) to the newest outcomes that were known by then, oldest first
+Past = Callable[[int, int], Sequence[Outcome]]
+
+
+def nothing_past(_ts: int, _most: int) -> Sequence[Outcome]:
+    """Of an account without a memory."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,11 @@ class View:
         ts: time of the close (bar open + bar_ms); now_ms: the clock, equal to ts in a backtest.
         t: row of the newest closed bar by symbol; a symbol whose bar is missing is absent. Nothing beyond row t may be read.
         account, risk: the state before this decision. prices: the closes.
+        catch_up: the bar was already past when it was decided.
         fixed_equity: equity (quote) that sizes positions instead of the account's own; None for that.
+        past: the memory of outcomes, asked only where a decider wants them.
+        equity: at the closes, quote currency.
+        sizing_equity: what exposures are fractions of, quote currency: not positive once the account's own is not, and 0 after it was gone.
     """
 
     ts: int
@@ -124,23 +136,24 @@ class View:
     risk: RiskState
     prices: Mapping[str, float]
     fixed_equity: float | None = None
+    catch_up: bool = False
+    past: Past = nothing_past
+    equity: float = field(init=False)
+    sizing_equity: float = field(init=False)
 
-    @property
-    def equity(self) -> float:
-        """Equity at the closes, quote currency."""
-        return self.account.equity(self.prices)
-
-    @property
-    def sizing_equity(self) -> float:
-        """Equity that exposures are fractions of, quote currency: not positive once the account's own is not, and 0 after it was gone."""
-        own = self.equity
-        if self.risk.halted == RUINED:
-            return min(own, 0.0)
-        return own if self.fixed_equity is None or own <= 0 else self.fixed_equity
+    def __post_init__(self) -> None:
+        own = self.account.equity(self.prices)
+        sizing = own if self.fixed_equity is None or own <= 0 else self.fixed_equity
+        object.__setattr__(self, "equity", own)
+        object.__setattr__(self, "sizing_equity", min(own, 0.0) if self.risk.halted == RUINED else sizing)
 
     def market(self, symbol: str) -> Market:
         """The symbol's bars up to and including this close."""
         return self.study.markets[symbol].upto(self.t[symbol])
+
+    def outcomes(self, most: int) -> Sequence[Outcome]:
+        """The newest outcomes of this account's decisions that were known at this close, over all symbols, oldest first."""
+        return [outcome for outcome in self.past(self.ts, most) if outcome.closed_ts is not None and outcome.closed_ts <= self.ts]
 
     def signals(self, symbol: str) -> Mapping[str, Signals]:
         """The strategies' arrays for the symbol; read row t only."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from alpha_arena.core.market import Market, View
+from alpha_arena.core.outcomes import Outcome
 from alpha_arena.core.records import Booking, Decision, OrderEvent
-from alpha_arena.core.types import Account, Candles, Funding, Order, Position, Regimes, RiskState, Signals, Target
+from alpha_arena.core.types import Account, Bools, Candles, Floats, Funding, Order, Position, Regimes, RiskState, Signals, Target
+from alpha_arena.core.walk import Walk
 
 
 class Clock(Protocol):
@@ -55,10 +57,33 @@ class Decider(Protocol):
 
 
 class RiskRule(Protocol):
-    """Limits a target: it only ever shrinks the exposure, never flips its sign, and says why."""
+    """Limits a target: it only ever shrinks the exposure, never flips its sign, and says why.
+
+    A rule that is a TargetRule or a PathRule as well lets a backtest be simulated over whole arrays; any other is run bar by bar.
+    """
 
     def limit(self, target: Target, symbol: str, view: View) -> Target:
         """The target itself where nothing is wrong, else a smaller one with `why`."""
+
+
+@runtime_checkable
+class TargetRule(Protocol):
+    """A risk rule that looks at target and close alone, so that whole arrays can be limited before they are traded."""
+
+    def over(self, signals: Signals, close: Floats) -> Signals:
+        """`limit` on every row, to the bit; arrays of shape [T]."""
+
+
+@runtime_checkable
+class PathRule(Protocol):
+    """A risk rule that looks at the account, and can say afterwards where it would have interfered."""
+
+    def binds(self, signals: Signals, walk: Walk) -> Bools:
+        """Closes at which `limit` would have changed the target on this path; too many are no harm, one too few is. Shape [T].
+
+        Args:
+            signals: at the walk's closes, after the rules before this one.
+        """
 
 
 class Executor(Protocol):
@@ -82,6 +107,9 @@ class Store(Protocol):
 
     def risk(self, ts: int) -> RiskState:
         """What risk rules remember, for a decision at close `ts`."""
+
+    def outcomes(self, ts: int, most: int) -> Sequence[Outcome]:
+        """The newest `most` outcomes that had ended by a time, oldest first."""
 
     def intend(self, decisions: Sequence[Decision], orders: Sequence[Order], positions: Mapping[str, Position]) -> None:
         """Record what was decided, what is about to be sent, and the held positions (by symbol) with their new levels and arming.

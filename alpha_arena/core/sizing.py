@@ -48,12 +48,12 @@ def rounded_levels(target: Target, price: float, tick: float) -> Target:
     """The target with its levels on the tick grid, seen from the close."""
     if isnan(target.stop) and isnan(target.take):
         return target
-    return replace(target, stop=towards_entry(target.stop, price, tick), take=towards_entry(target.take, price, tick))
+    return target.with_levels(towards_entry(target.stop, price, tick), towards_entry(target.take, price, tick))
 
 
 def cap_exposures(targets: Mapping[str, Target], leverage: float) -> Mapping[str, Target]:
     """Limit the sum of |exposure| / leverage over all symbols to 0.98, scaling all equally."""
-    used = sum(abs(target.exposure) for target in targets.values()) / leverage
+    used = sum([abs(target.exposure) for target in targets.values()]) / leverage
     if used <= LEVERAGE_USED:
         return targets
     return {symbol: replace(target, exposure=target.exposure * LEVERAGE_USED / used) for symbol, target in targets.items()}
@@ -75,7 +75,7 @@ def rearm(position: Position, exposure: float, bars_since_exit: int, rearm_bars:
 
 def desired_quantity(exposure: float, equity: float, price: float, lot: float, min_notional: float) -> float:
     """Signed quantity for a target, whole lots rounded down; 0 below the smallest notional or without equity."""
-    if equity <= 0:
+    if equity <= 0 or not exposure:
         return 0.0
     size = floor_lots(abs(exposure) * equity / price, lot)
     return copysign(size, exposure) if size and size * price >= min_notional else 0.0
@@ -98,18 +98,22 @@ def hold_levels(position: Position, target: Target, exposure: float) -> Position
     if position.quantity * exposure <= 0:
         return position
     take = position.take if isnan(target.take) else target.take
-    return replace(position, stop=tighter(position.stop, target.stop, position.side), take=take)
+    return position.with_levels(tighter(position.stop, target.stop, position.side), take)
 
 
 def order_quantity(desired: float, held: float, price: float, equity: float, costs: Costs, forced: bool) -> float:
     """Signed quantity to trade, 0 for none."""
+    if desired == held:
+        return 0.0
     change = tidy(desired - held)
     adjusts = desired * held > 0 and not (forced and abs(desired) < abs(held))
     return 0.0 if adjusts and too_small(abs(change) * price, equity, costs) else change
 
 
 def legs(change: float, position: Position, target: Target, symbol: str, name: Callable[[str], str]) -> tuple[Order, ...]:
-    """The orders for a signed change: the part that closes, then the part that opens, with the levels of the target."""
+    """The orders for a signed change: the part that closes, then the part that opens, with the levels of the target; none for 0."""
+    if not change:
+        return ()
     closed = closing(position, change)
     opened = tidy(change - closed)
     out = (Order(name("exit"), symbol, closed, reduce_only=True),) if closed else ()

@@ -14,11 +14,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from alpha_arena.core.advice import Advice
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 REGIMES = ("STRONG_TREND", "WEAK_TREND", "RANGE", "BREAKOUT", "HIGH_VOLATILITY", "LOW_VOLATILITY")
 UNKNOWN_REGIME = "UNKNOWN"
+NAMES = (*REGIMES, UNKNOWN_REGIME)
 
 
 def frozen_array(values: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -46,7 +50,7 @@ class Candles:
     def __len__(self) -> int:
         return int(self.ts.size)
 
-    def __getitem__(self, rows: slice | Ints | NDArray[np.bool_]) -> Candles:
+    def __getitem__(self, rows: slice | Ints | Bools) -> Candles:
         return Candles(*(getattr(self, item.name)[rows] for item in fields(self)))
 
     @classmethod
@@ -94,7 +98,7 @@ class Share:
 
     Attributes:
         weight: fraction of the whole; the weights of a target sum to 1 where any share has weight.
-        exposure: the strategy's own exposure before weighting.
+        exposure: the strategy's own exposure before weighting; where a model sizes the position, the part of it given to the strategy.
         regime_score, performance_score: parts of a portfolio decision's score, NaN elsewhere.
     """
 
@@ -117,6 +121,7 @@ class Target:
         why: the reason in one sentence.
         forced: a risk rule demands the reduction, so that thresholds do not apply.
         shares: the strategies behind it.
+        advice: what a model had to do with it, None where none is consulted.
     """
 
     exposure: float
@@ -126,6 +131,11 @@ class Target:
     why: str = ""
     forced: bool = False
     shares: tuple[Share, ...] = ()
+    advice: Advice | None = None
+
+    def with_levels(self, stop: float, take: float) -> Target:
+        """The same wish with other levels."""
+        return Target(self.exposure, stop, take, self.confidence, self.why, self.forced, self.shares, self.advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +151,13 @@ class Signals:
         for item in fields(self):
             object.__setattr__(self, item.name, frozen_array(getattr(self, item.name)))
 
-    def at(self, t: int) -> Target:
+    def at(self, t: int, why: str = "", shares: tuple[Share, ...] = ()) -> Target:
         """The wish at row t."""
-        return Target(float(self.exposure[t]), float(self.stop[t]), float(self.take[t]), float(self.confidence[t]))
+        return Target(self.exposure.item(t), self.stop.item(t), self.take.item(t), self.confidence.item(t), why, shares=shares)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Signals:
+        """The wishes of rows `start` up to `stop`."""
+        return Signals(*(getattr(self, item.name)[start:stop] for item in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +178,11 @@ class Regimes:
 
     def name(self, t: int) -> str:
         """The regime's name at row t."""
-        code = int(self.code[t])
-        return REGIMES[code] if code >= 0 else UNKNOWN_REGIME
+        return NAMES[self.code[t]]
+
+    def names(self, first: int, end: int) -> tuple[str, ...]:
+        """The regimes' names on rows first <= row < end."""
+        return tuple([NAMES[code] for code in self.code[first:end].tolist()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +209,12 @@ class Position:
         """+1 long, -1 short, 0 flat."""
         return (self.quantity > 0) - (self.quantity < 0)
 
+    def with_levels(self, stop: float, take: float) -> Position:
+        """The same holding with other levels; itself where they are its own."""
+        if stop == self.stop and take == self.take:
+            return self
+        return Position(self.quantity, self.entry, stop, take, self.disarmed, self.disarmed_ts)
+
 
 FLAT = Position()
 BOTH_SIDES = 2
@@ -210,11 +233,16 @@ class Account:
 
     def equity(self, prices: Mapping[str, float]) -> float:
         """Cash and unrealised profit at the given prices, quote currency."""
-        held = ((symbol, p) for symbol, p in self.positions.items() if p.quantity)
-        return self.cash + sum(p.quantity * (prices[symbol] - p.entry) for symbol, p in held)
+        unrealised = 0.0
+        for symbol, held in self.positions.items():
+            if held.quantity:
+                unrealised += held.quantity * (prices[symbol] - held.entry)
+        return self.cash + unrealised
 
     def put(self, symbol: str, position: Position, cash: float | None = None) -> Account:
-        """A new account with this position (and cash)."""
+        """An account with this position (and cash); itself where it is so already."""
+        if cash is None and self.positions.get(symbol) is position:
+            return self
         return Account(self.cash if cash is None else cash, {**self.positions, symbol: position})
 
 

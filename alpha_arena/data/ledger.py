@@ -11,13 +11,16 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from alpha_arena.core.accounting import book, pay, realised
+from alpha_arena.core.advice import completed
 from alpha_arena.core.errors import AlreadyDecided, StoreError
+from alpha_arena.core.outcomes import Outcome, Outcomes
 from alpha_arena.core.records import FINAL_STATES, OPEN_STATES, PAYMENT_KINDS, Booking, Decision, OrderEvent
 from alpha_arena.core.timeframes import UNIT_MS
 from alpha_arena.core.timeline import timeline
 from alpha_arena.core.types import FLAT, RUINED, Account, Fill, Order, Payment, Position, RiskState
 from alpha_arena.data import controls, tables
 from alpha_arena.data.lease import Lease
+from alpha_arena.data.outcomes import Following, closed, going_on
 from alpha_arena.data.rebuild import rebuild
 from alpha_arena.data.records import ORDERED, decision_of, decision_row, fill_row, order_of, position_of, reference, share_of
 from alpha_arena.data.service import DataService
@@ -86,6 +89,17 @@ class Ledger:
         """The account from its events alone: deposits, decisions, fills and funding; it equals `account()`."""
         with self.database.read() as connection:
             return rebuild(connection, self.trader)
+
+    def outcomes(self, ts: int, most: int) -> Sequence[Outcome]:
+        """The newest `most` outcomes that had ended by a time, oldest first."""
+        with self.database.read() as connection:
+            return closed(connection, self.trader, ts, most)
+
+    def going_on(self) -> Outcomes:
+        """The outcomes that run, to be followed in memory from the last booked bar on."""
+        account, working = self.account(), self.open_orders()
+        with self.database.read() as connection:
+            return going_on(connection, self.trader, account, working)
 
     def decisions(self) -> list[Decision]:
         """All that was decided, oldest first."""
@@ -179,6 +193,7 @@ class Ledger:
         with self._write() as connection:
             for decision in decisions:
                 self._decide(connection, decision, positions.get(decision.symbol, FLAT))
+                self._advised(connection, decision, [order.id for order in orders if order.symbol == decision.symbol])
             for order in orders:
                 self._order(connection, order, decisions[0].ts, "INTENT", "decided")
             self._positions(connection, positions, decisions[0].ts)
@@ -192,6 +207,15 @@ class Ledger:
         shares = [{"trader": self.trader, "decision_id": made, **asdict(share)} for share in decision.target.shares]
         if shares:
             connection.execute(insert(tables.strategy_allocations), shares)
+
+    def _advised(self, connection: Connection, decision: Decision, order_ids: Sequence[str]) -> None:
+        """Keep what a model was asked and said, with what came of it."""
+        advice = decision.wanted.advice
+        if advice and advice.record:
+            record = completed(advice, decision.target.exposure, [asdict(refusal) for refusal in decision.refusals], order_ids)
+            same = {"provider": advice.provider, "model": advice.model, "prompt_sha256": advice.prompt_sha256}
+            row = {"trader": self.trader, "ts": decision.ts, **same, "record": record, "cost_usd": advice.cost_usd}
+            connection.execute(insert(tables.llm_calls), [row])
 
     def _is_decided(self, connection: Connection, decision: Decision) -> bool:
         table = tables.decisions
@@ -252,10 +276,11 @@ class Ledger:
                 self._event(connection, event)
 
     def _changes(self, connection: Connection, booking: Booking, events: Sequence[Fill | Payment]) -> None:
-        """A bill for every change of cash, checked against the account that the executor gives."""
-        account, bills = self._account(connection), []
+        """A bill for every change of cash, checked against the account that the executor gives; outcomes follow."""
+        account, bills, following = self._account(connection), [], Following(connection, self.trader)
         for event in events:
             bills += self._bills(account, event)
+            following.happened(account.position(event.symbol).quantity, event)
             account = pay(account, event) if isinstance(event, Payment) else book(account, event)
         self._explained(booking, account)
         if bills:

@@ -21,7 +21,7 @@ from alpha_arena.data import tables
 from alpha_arena.data.service import DataService
 
 Row = dict[str, Any]
-PARSED = ("regime_context", "refusals", "wanted", "held", "report", "result", "record", "old", "new")
+PARSED = ("regime_context", "refusals", "wanted", "held", "report", "result", "record", "old", "new", "parts")
 CURSORS = ("decisions", "order_lifecycle_events", "trades", "bills", "halts", "alerts", "ingest_runs")
 
 
@@ -124,6 +124,39 @@ def decision(service: DataService, decision_id: int) -> Row | None:
     names = [order_id(made["trader"], made["symbol"], made["timeframe"], made["bar_ts"], leg) for leg in LEGS]
     sent = [rows(service, matching(tables.orders, client_order_id=name)) for name in names]
     return {**made, "orders": [row for found in sent for row in found]}
+
+
+def outcomes(service: DataService, trader: str, most: int = 50) -> list[Row]:
+    """What came of a trader's decisions, the newest end first and what still runs (closed_ts None) before it, as of core.outcomes.
+
+    Each with decision_id (of decisions), parts as a mapping from strategy to its part, and record_id: of the model's DecisionRecord, None
+    where no model made it.
+    """
+    table, calls = tables.outcomes, tables.llm_calls
+    ends = (table.c.closed_ts.is_not(None), table.c.closed_ts.desc(), table.c.bar_ts.desc(), table.c.symbol.desc())
+    found = rows(service, matching(table, trader=trader).order_by(*ends).limit(most))
+    made = [row["ts"] for row in found]
+    said = select(calls.c.record).where(calls.c.trader == trader, calls.c.ts.in_(made)) if made else None
+    told = [row["record"] for row in rows(service, said)] if said is not None else []
+    names = {(one["symbol"], one["bar_close_ts"]): one["decision_id"] for one in told}
+    return [{**row, "parts": dict(row["parts"]), "record_id": names.get((row["symbol"], row["ts"]))} for row in found]
+
+
+def model_calls(service: DataService, trader: str, start_ts: int = 0, end_ts: int = 2**62) -> list[Row]:
+    """What a trader's model was asked and said at closes with start_ts <= ts <= end_ts, oldest first; `record`: the DecisionRecord."""
+    table = tables.llm_calls
+    return rows(service, matching(table, trader=trader).where(table.c.ts.between(start_ts, end_ts)).order_by(table.c.ts, table.c.id))
+
+
+def outcome(service: DataService, decision_id: int) -> Row | None:
+    """What came of a decision that has ended: return_ (of equity), pnl, fees, funding, closed_ts; None while it runs or without a fill."""
+    found = rows(service, matching(tables.outcomes, decision_id=decision_id).where(tables.outcomes.c.closed_ts.is_not(None)))
+    return found[0] if found else None
+
+
+def last_model_call(service: DataService, trader: str) -> Row | None:
+    """The newest of these, None where nobody was ever asked."""
+    return next(iter(rows(service, newest(tables.llm_calls, 1, trader=trader))), None)
 
 
 def orders(

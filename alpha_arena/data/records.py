@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from math import isfinite, nan
 from typing import Any
 
+from alpha_arena.core.advice import Advice
 from alpha_arena.core.records import Decision, Refusal, RegimeContext
 from alpha_arena.core.types import Fill, Order, Payment, Position, Share, Target
 
@@ -36,6 +37,10 @@ def decision_row(decision: Decision, held: Position) -> dict[str, Any]:
     target, wanted = decision.target, asdict(decision.wanted)
     if decision.wanted.shares == target.shares:
         wanted.pop("shares")
+    if wanted["advice"]:
+        wanted["advice"].pop("record")
+    else:
+        wanted.pop("advice")
     return {
         **{name: getattr(decision, name) for name in SAME},
         **{name: getattr(target, name) for name in LEVELS},
@@ -50,11 +55,12 @@ def decision_row(decision: Decision, held: Position) -> dict[str, Any]:
 
 def decision_of(row: Any, shares: Sequence[Share]) -> Decision:
     """A decision from its row and allocations."""
-    target = Target(**{name: _level(getattr(row, name)) for name in LEVELS}, shares=tuple(shares))
-    regime = json.loads(row.regime_context)
+    wanted, regime = json.loads(row.wanted), json.loads(row.regime_context)
+    advice = _advice(wanted.get("advice"))
+    target = Target(**{name: _level(getattr(row, name)) for name in LEVELS}, shares=tuple(shares), advice=advice)
     return Decision(
         **{name: getattr(row, name) for name in SAME},
-        wanted=_wanted(json.loads(row.wanted), target),
+        wanted=_wanted(wanted, target),
         target=target,
         refusals=tuple(Refusal(**refusal) for refusal in json.loads(row.refusals)),
         regime=replace(RegimeContext(**regime), history=tuple(regime["history"])),
@@ -67,7 +73,11 @@ def _level(value: Any) -> Any:
 
 def _wanted(kept: Mapping[str, Any], target: Target) -> Target:
     shares = tuple(Share(**{k: _level(v) for k, v in one.items()}) for one in kept["shares"]) if "shares" in kept else target.shares
-    return Target(**{name: _level(kept[name]) for name in LEVELS}, shares=shares)
+    return Target(**{name: _level(kept[name]) for name in LEVELS}, shares=shares, advice=target.advice)
+
+
+def _advice(kept: Mapping[str, Any] | None) -> Advice | None:
+    return Advice(**{**kept, "cost_usd": number(kept["cost_usd"])}) if kept else None
 
 
 def share_of(row: Any) -> Share:

@@ -27,6 +27,7 @@ REASONS = {
     "undefinedcolumn": UPGRADE,
     "disk is full": "the disk is full; free some space, nothing of this change was written",
     "diskfull": "the disk is full; free some space, nothing of this change was written",
+    "disk i/o error": f"its disk takes no more (full, over quota, broken); free some space or {CHOOSE}, nothing of this change was written",
     "password authentication": "the server does not accept its user and password; correct DATABASE_URL",
     "does not exist": f"the server has no such database or role; create it (createdb) or {CHOOSE}",
     "connection": f"the server does not answer; start it or {CHOOSE}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from alpha_arena.data.columns import identity, money, text, time_ms
 
@@ -137,20 +137,41 @@ llm_calls = Table(
     text("prompt_sha256"),
     text("record"),
     money("cost_usd"),
+    Index("ix_llm_calls_trader_ts", "trader", "ts"),
+)
+llm_answers = Table(
+    "llm_answers",
+    METADATA,
+    text("key", primary_key=True),
+    text("template_sha256"),
+    time_ms("wall_ms", index=True),
+    text("outcome"),
+)
+llm_spending = Table(
+    "llm_spending",
+    METADATA,
+    identity(),
+    text("trader"),
+    time_ms("ts"),
+    money("cost_usd"),
+    Index("ix_llm_spending_trader_ts", "trader", "ts"),
 )
 outcomes = Table(
     "outcomes",
     METADATA,
     identity(),
     text("trader"),
+    text("symbol"),
     Column("decision_id", Integer, nullable=False),
-    time_ms("opened_ts"),
-    time_ms("closed_ts"),
-    text("strategy_id"),
-    money("share"),
-    money("return_"),
-    money("pnl"),
-    UniqueConstraint("decision_id", "strategy_id"),
+    *(time_ms(name) for name in ("bar_ts", "ts", "opened_ts")),
+    time_ms("closed_ts", nullable=True),
+    Column("horizon_bars", Integer, nullable=False),
+    text("ended_by"),
+    text("regime"),
+    *(money(name) for name in ("exposure", "equity", "mark", "gross", "fees", "funding", "pnl", "return_")),
+    text("parts"),
+    UniqueConstraint("decision_id"),
+    Index("ix_outcomes_trader_closed_ts", "trader", "closed_ts"),
 )
 orders = Table(
     "orders",
@@ -273,11 +294,17 @@ trials = Table(
     identity(),
     text("trader"),
     time_ms("created_ms"),
+    text("search", index=True),
+    text("symbol"),
+    text("timeframe"),
+    text("strategy"),
+    text("parameters"),
     text("config_hash"),
     text("data_hash"),
-    money("sharpe"),
-    text("result"),
+    Column("bar_sharpe", Float(53), nullable=True),
+    *(Column(name, LargeBinary, nullable=True) for name in ("figures", "sums", "squares")),
     UniqueConstraint("config_hash", "data_hash"),
+    Index("ix_trials_symbol_timeframe", "symbol", "timeframe"),
 )
 halts = Table(
     "halts",
@@ -305,10 +332,7 @@ clock = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     text("mode"),
-    real("wall0"),
-    real("sim0"),
-    real("speed"),
-    real("beat"),
+    *(real(name) for name in ("wall0", "sim0", "speed", "beat")),
     Column("epoch", Integer, nullable=False),
 )
 alerts = Table(
@@ -356,11 +380,7 @@ account_states = Table(
 controls = Table(
     "controls",
     METADATA,
-    text("trader"),
-    text("kind"),
-    text("policy"),
-    text("reason"),
-    text("made_by"),
+    *(text(name) for name in ("trader", "kind", "policy", "reason", "made_by")),
     time_ms("ts"),
     PrimaryKeyConstraint("trader", "kind"),
 )

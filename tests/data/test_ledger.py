@@ -64,7 +64,25 @@ def test_a_trader_that_is_restarted_anywhere_goes_on_as_if_it_had_not_been(
     assert all(same), f"differs from bar {same.index(False)} on"
     kept = {row["trade_id"] for row in queries.fills(sqlite_service, name, 10_000)}
     assert kept == {fill.trade_id for booking in memory.bookings for fill in booking.fills}
+    assert list(ledger.outcomes(2**62, 1_000)) == list(memory.outcomes(2**62, 1_000))
+    assert ledger.going_on().running == memory.followed().running
     assert_explained(sqlite_service, ledger)
+
+
+def test_outcomes_that_run_are_followed_on_in_memory(service: DataService) -> None:
+    """From any bar on, as `decide` does before it looks at the newest close."""
+    shown, ledger, whole = scene(bars=96, seed=5), opened(service, "whim"), MemoryStore("whim")
+    for _ in shown.play(whole):
+        pass
+    every = shown.ticks()
+    for _ in shown.play(ledger, some=every[:41]):
+        pass
+    kept, memory = ledger.outcomes(2**62, 1_000), MemoryStore("whim", ledger.going_on())
+    executor = shown.executor(ledger.account(), tuple(ledger.open_orders()), ledger.last_booked_ts() or 0)
+    for _ in shown.play(memory, executor, every[41:]):
+        pass
+    assert [*kept, *memory.outcomes(2**62, 1_000)] == whole.outcomes(2**62, 1_000)
+    assert kept
 
 
 def test_decisions_come_back_whole(service: DataService) -> None:

@@ -24,14 +24,16 @@ from alpha_arena.data.live_ledger import LiveLedger
 from alpha_arena.data.service import DataService
 from alpha_arena.data.tables import METADATA
 
-LISTED = """candles funding_rates prices instruments decisions strategy_allocations llm_calls orders trades positions balances
-order_lifecycle_events bills equity_snapshots backtests backtest_trades data_gaps ingest_runs leases clock trials halts candle_revisions
-outcomes alerts sent_orders protections account_states controls audits"""
+LISTED = """candles funding_rates prices instruments decisions strategy_allocations llm_calls llm_answers llm_spending orders trades
+positions balances order_lifecycle_events bills equity_snapshots backtests backtest_trades data_gaps ingest_runs leases
+clock trials halts candle_revisions outcomes alerts sent_orders protections account_states controls audits"""
 
 
 def test_every_table_exists_and_every_trading_row_carries_its_trader() -> None:
     assert set(METADATA.tables) == set(LISTED.split())
-    market = {"candles", "funding_rates", "prices", "instruments", "candle_revisions", "data_gaps", "ingest_runs", "leases", "clock"}
+    market = {"candles", "funding_rates", "prices", "instruments", "candle_revisions", "data_gaps", "ingest_runs", "leases", "clock"} | {
+        "llm_answers"
+    }
     assert [name for name, table in METADATA.tables.items() if name not in market and "trader" not in table.c] == []
 
 
@@ -120,7 +122,7 @@ def test_a_newer_schema_is_refused(service: DataService) -> None:
 def test_an_older_schema_is_refused_with_the_command(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "HISTORY", (*schema.HISTORY, "0999"))
     monkeypatch.setattr(schema, "HEAD", "0999")
-    with pytest.raises(StoreError, match=r"is of schema 0002, this program needs 0999; run alpha-arena db upgrade"):
+    with pytest.raises(StoreError, match=r"is of schema 0005, this program needs 0999; run alpha-arena db upgrade"):
         service.check_schema()
 
 

@@ -93,6 +93,24 @@ def test_events_of_orders_are_taken_in_any_number(make: Make) -> None:
         store.event(OrderEvent("a", START + HOUR, "WORKING", "accepted"))
 
 
+def test_outcomes_are_the_same_of_every_store(make: Make) -> None:
+    """The newest that were known by then, oldest first; what is booked twice counts once."""
+    shown, memory, store = scene(bars=96, seed=5), MemoryStore("whim"), make("whim")
+    for mine in (memory, store):
+        for _ in shown.play(mine):
+            pass
+    every = memory.outcomes(2**62, 10_000)
+    assert list(store.outcomes(2**62, 10_000)) == list(every)
+    assert {one.ended_by for one in every} == {"decision", "stop", "take"}
+    assert {one.symbol for one in every} == {BTC, ETH}
+    assert every[0].parts == (("whim", 1.0), ("calm", 0.0))
+    for ts in (START + 30 * HOUR, START + 30 * HOUR - 1):
+        known = [one for one in every if (one.closed_ts or 0) <= ts]
+        assert list(store.outcomes(ts, 3)) == known[-3:]
+    store.book(memory.bookings[40])
+    assert list(store.outcomes(2**62, 10_000)) == list(every)
+
+
 def played(shown: Scene, store: Store) -> list[object]:
     """What a loop saw of its store, and what it did, at each close."""
     seen: list[object] = []
