@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 import yaml  # type: ignore[import-untyped]
 
+from alpha_arena.backtest.consulted import records
+from alpha_arena.backtest.identity import code_hash
 from alpha_arena.backtest.result import Run, plain
 from alpha_arena.core.errors import StoreError
 from alpha_arena.core.market import Market
 
+META = "meta.json"
 PACKAGES = ("alpha-arena", "numpy", "numba", "pandas", "pyarrow", "hydra-core", "sqlalchemy", "ta-lib")
 CANDLE_COLUMNS = ("ts", "open", "high", "low", "close", "volume")
 FUNDING_COLUMNS = ("funding_ts", "funding_rate")
@@ -36,12 +39,26 @@ def write_run(
     now_ms: int,
     overrides: Sequence[str] = (),
     hashes: Mapping[str, Mapping[str, str]] | None = None,
+    proof: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a run's folder: under another name first, then renamed, so that a folder that is there is complete.
 
     Args:
         now_ms: ms UTC, shapes the name. overrides: of the command line.
         hashes: SHA-256 of the rows read, "candles" and "funding" by symbol; those of the simulated bars if absent.
+        proof: what meta.json says beside that of where the run comes from.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    from alpha_arena.backtest.report import report_html
+
+    told = meta(command, run.name, now_ms, hashes or market_hashes(run.markets), proof)
+    return written(outputs, command, run.name, now_ms, lambda draft: fill(draft, run, told, overrides, report_html(run)))
+
+
+def written(outputs: Path, command: str, name: str, now_ms: int, fill: Callable[[Path], None]) -> Path:
+    """A folder of a command, filled under another name first; meta.json gets the hashes of all other files.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -53,9 +70,10 @@ def write_run(
     except OSError as error:
         raise StoreError(f"outputs={outputs} cannot be written ({error.strerror}); choose another folder with outputs=") from None
     try:
-        _fill(draft, run, command, now_ms, overrides, hashes or market_hashes(run.markets))
+        fill(draft)
+        seal(draft)
         draft.chmod(0o755)
-        return _publish(draft, folder, f"{stamp(now_ms)}_{slug(run.name)}")
+        return _publish(draft, folder, f"{stamp(now_ms)}_{slug(name)}")
     except OSError as error:
         raise StoreError(f"{folder} could not be written ({error.strerror}); free some space or choose another with outputs=") from None
     finally:
@@ -86,16 +104,36 @@ def _publish(draft: Path, folder: Path, name: str) -> Path:
     raise StoreError(f"{folder / name} and {TRIES} like it exist; clear old runs")
 
 
-def _fill(draft: Path, run: Run, command: str, now_ms: int, overrides: Sequence[str], hashes: Mapping[str, Mapping[str, str]]) -> None:
-    from alpha_arena.backtest.report import report_html
+def seal(folder: Path) -> None:
+    """Write SHA-256 of every other file into meta.json, as `files`, so that a later change is seen."""
+    meta_file = folder / META
+    told = json.loads(meta_file.read_text(encoding="utf-8"))
+    meta_file.write_text(as_json({**told, "files": file_hashes(folder)}), encoding="utf-8")
 
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 by name of the files of a run, meta.json aside."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != META)
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def fill(
+    draft: Path, run: Run, told: Mapping[str, Any], overrides: Sequence[str], html: str, found: Mapping[str, Any] | None = None
+) -> None:
+    """Write the files that every command's folder has.
+
+    Args:
+        told: what meta.json says. html: the report. found: what result.json says; the run's own result if absent.
+    """
     texts = {
         "config.yaml": yaml.safe_dump(plain(run.settings), sort_keys=False, allow_unicode=True),
         "overrides.txt": "".join(f"{override}\n" for override in overrides),
-        "meta.json": as_json(meta(command, run.name, now_ms, hashes)),
-        "result.json": as_json(run.result),
-        "report.html": report_html(run),
+        META: as_json(told),
+        "result.json": as_json(found or run.result),
+        "report.html": html,
     }
+    if run.advice:
+        texts["llm.jsonl"] = "".join(f"{line}\n" for line in records(run.advice, run.outcomes))
     for name, text in texts.items():
         (draft / name).write_text(text, encoding="utf-8")
     for name in ("trades", "equity", "signals"):
@@ -107,17 +145,26 @@ def as_json(value: Any) -> str:
     return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def meta(command: str, name: str, now_ms: int, hashes: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Where a run comes from: code, versions, data."""
+def meta(
+    command: str, name: str, now_ms: int, hashes: Mapping[str, Mapping[str, str]], proof: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Where a run comes from: code, versions, data, and what `proof` adds."""
     return {
         "command": command,
         "name": name,
         "created_ts": now_ms,
         "created": f"{np.datetime64(now_ms, 'ms').astype('datetime64[s]')}Z",
         "git": git_revision(Path(__file__).resolve().parents[2]),
-        "versions": {"python": platform.python_version(), **{package: installed(package) for package in PACKAGES}},
+        "code": code_hash(),
+        "versions": versions(),
         "sha256": {kind: dict(by_symbol) for kind, by_symbol in hashes.items()},
+        **(proof or {}),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and of the packages that shape a result."""
+    return {"python": platform.python_version(), **{package: installed(package) for package in PACKAGES}}
 
 
 def installed(package: str) -> str | None:

@@ -1,72 +1,39 @@
 """The rules of a simulated trade for one symbol, bar by bar, as machine code (specs: simulation).
 
-All of it stands in one file, because a compiled function's cache on disk is renewed only where its own file has changed. Quantities are
-whole lots (signed integers); money is quote currency; rows count from 0. With NUMBA_DISABLE_JIT=1 it runs as plain Python.
+Quantities are whole lots (signed integers); money is quote currency; rows count from 0. With NUMBA_DISABLE_JIT=1 it runs as plain Python.
 """
 
 from __future__ import annotations
 
-from math import floor, isnan, nan
+from math import isnan, nan
 
 import numpy as np
 
-from alpha_arena.backtest.columns import Bars, Exit, Log, Path, Rules, Settlements, Shut, State, Wishes
-from alpha_arena.core.types import Ints
-from alpha_arena.features.compiled import compiled
+from alpha_arena.backtest.columns import (
+    Bar,
+    Bars,
+    Detail,
+    Done,
+    Exit,
+    Log,
+    Ordered,
+    Path,
+    Rules,
+    Settlements,
+    Shut,
+    State,
+    Wish,
+    Wishes,
+)
+from alpha_arena.backtest.jit_parts import append, due_at, misplaced, new_log, opposed, settle, sign, whole
+from alpha_arena.features.compiled import compiled, inlined
 
 NOTHING, SIGNAL, STOP, TAKE, LIQUIDATION = 0, 1, 2, 3, 4
-TOLERANCE = 1e-9
 USABLE_LEVERAGE = 0.98
 FILLS_A_BAR = 3
-ROOM = 1024
 
 
-@compiled
-def whole(quotient: float) -> int:
-    """Whole lots in a quotient; one that is within 1e-9 below an integer counts as that integer."""
-    return floor(quotient + TOLERANCE)
-
-
-@compiled
-def sign(value: float) -> int:
-    """+1, 0 or -1."""
-    return (1 if value > 0 else 0) - (1 if value < 0 else 0)
-
-
-@compiled
-def opposed(one: int, other: int) -> bool:
-    """Whether two quantities have different signs; no product, which could overflow."""
-    return sign(one) * sign(other) < 0
-
-
-@compiled
-def new_log(room: int) -> Log:
-    """An empty log."""
-    row, lots, reason = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
-    return Log(row, lots, np.zeros(room), np.zeros(room), reason, np.zeros(1, np.int64))
-
-
-@compiled
-def append(log: Log, row: int, lots: int, price: float, fee: float, reason: int) -> None:
-    """Write a fill down."""
-    i = log.used[0]
-    log.row[i], log.lots[i], log.price[i], log.fee[i], log.reason[i] = row, lots, price, fee, reason
-    log.used[0] = i + 1
-
-
-@compiled
-def with_room(log: Log) -> Log:
-    """The log itself, or a copy twice as long where a bar's fills might not find place."""
-    if log.used[0] + FILLS_A_BAR <= log.row.size:
-        return log
-    larger = new_log(2 * log.row.size)
-    # element by element: slices take seconds to compile
-    for i in range(log.used[0]):
-        append(larger, log.row[i], log.lots[i], log.price[i], log.fee[i], log.reason[i])
-    return larger
-
-
-@compiled
+@inlined
 def closed(state: State, lots: int, price: float, fee: float, lot: float) -> State:
     """After a fill against the position, of at most its size: reductions keep the entry price."""
     cash = state.cash - lots * lot * (price - state.entry) - fee
@@ -76,7 +43,7 @@ def closed(state: State, lots: int, price: float, fee: float, lot: float) -> Sta
     return State(cash, left, state.entry, state.stop, state.take, state.shut)
 
 
-@compiled
+@inlined
 def opened(state: State, lots: int, price: float, fee: float) -> State:
     """After a fill that opens or adds: additions average the entry price."""
     total = state.lots + lots
@@ -84,23 +51,23 @@ def opened(state: State, lots: int, price: float, fee: float) -> State:
     return State(state.cash - fee, total, entry, state.stop, state.take, state.shut)
 
 
-@compiled
-def fill(state: State, log: Log, row: int, lots: int, price: float, fee_rate: float, reason: int, rules: Rules) -> State:
-    """The account after a fill that does not cross zero, written to the log."""
+@inlined
+def fill(state: State, lots: int, price: float, fee_rate: float, reason: int, rules: Rules) -> tuple[State, Done]:
+    """The account after a fill that does not cross zero, and the fill."""
     fee = abs(lots) * rules.lot * price * fee_rate
-    append(log, row, lots, price, fee, reason)
+    done = Done(lots, price, fee, reason)
     if opposed(state.lots, lots):
-        return closed(state, lots, price, fee, rules.lot)
-    return opened(state, lots, price, fee)
+        return closed(state, lots, price, fee, rules.lot), done
+    return opened(state, lots, price, fee), done
 
 
-@compiled
+@inlined
 def margin(state: State, rules: Rules) -> float:
     """Margin held, quote currency."""
     return abs(state.lots) * rules.lot * state.entry / rules.leverage if state.lots != 0 else 0.0
 
 
-@compiled
+@inlined
 def liquidation_price(state: State, rules: Rules) -> float:
     """Where the margin left is what maintenance and the closing fee ask for; not above 0 for a long without leverage."""
     side = sign(state.lots)
@@ -108,7 +75,7 @@ def liquidation_price(state: State, rules: Rules) -> float:
     return (size * state.entry - side * margin(state, rules)) / (size * (1 - side * (rules.maintenance_margin + rules.taker_fee)))
 
 
-@compiled
+@inlined
 def stop_exit(state: State, side: int, first: float, rules: Rules) -> Exit:
     """The stop's fill in a bar whose first price is `first`: there, if that is at or beyond the stop."""
     gapped = (first - state.stop) * side <= 0
@@ -116,7 +83,7 @@ def stop_exit(state: State, side: int, first: float, rules: Rules) -> Exit:
     return Exit(STOP, price, rules.taker_fee)
 
 
-@compiled
+@inlined
 def spared(state: State, side: int, level: float, stop_price: float, rules: Rules) -> bool:
     """Whether a stop that is hit keeps a position from liquidation at `level`."""
     nearer = (state.stop - level) * side > 0
@@ -124,7 +91,7 @@ def spared(state: State, side: int, level: float, stop_price: float, rules: Rule
     return nearer and loss <= margin(state, rules)
 
 
-@compiled
+@inlined
 def protective(state: State, first: float, low: float, high: float, mark_low: float, mark_high: float, rules: Rules) -> Exit:
     """The exit of a held position over a stretch of prices that starts at `first`: a stop goes before a take, liquidation before both
     unless the stop spares it."""
@@ -142,82 +109,96 @@ def protective(state: State, first: float, low: float, high: float, mark_low: fl
     return Exit(NOTHING, nan, 0.0)
 
 
-@compiled
-def leave(state: State, log: Log, row: int, out: Exit, rules: Rules) -> State:
+@inlined
+def leave(state: State, row: int, out: Exit, rules: Rules) -> tuple[State, Done]:
     """Flat, and disarmed on the side that was held."""
     shut = Shut(row, state.shut.short) if state.lots > 0 else Shut(state.shut.long, row)
-    after = fill(state, log, row, -state.lots, out.price, out.fee_rate, out.reason, rules)
-    return State(after.cash, after.lots, after.entry, after.stop, after.take, shut)
+    after, done = fill(state, -state.lots, out.price, out.fee_rate, out.reason, rules)
+    return State(after.cash, after.lots, after.entry, after.stop, after.take, shut), done
 
 
-@compiled
-def leave_at_open(state: State, log: Log, row: int, bars: Bars, rules: Rules) -> State:
+@inlined
+def leave_at_open(state: State, bar: Bar, rules: Rules) -> tuple[State, Done]:
     """Exit where the open is at or beyond the stop, or beyond the take. A level of liquidation alone does not act before the order."""
-    first, mark = bars.open[row], bars.mark_open[row]
+    first, mark = bar.open, bar.mark_open
     side = sign(state.lots)
     if (first - state.stop) * side <= 0 or (first - state.take) * side > 0:
-        return leave(state, log, row, protective(state, first, first, first, mark, mark, rules), rules)
-    return state
+        return leave(state, bar.row, protective(state, first, first, first, mark, mark, rules), rules)
+    return state, Done(0, nan, 0.0, NOTHING)
+
+
+@inlined
+def reached(state: State, bar: Bar, rules: Rules) -> Exit:
+    """The exit inside the bar, of a position whose levels lie around the open."""
+    return protective(state, bar.open, bar.low, bar.high, bar.mark_low, bar.mark_high, rules)
+
+
+@inlined
+def doubtful(state: State, bar: Bar, out: Exit) -> bool:
+    """Whether the bar that ended a position at a loss reached the take too."""
+    best, side = (bar.high, 1) if state.lots > 0 else (bar.low, -1)
+    return (out.reason == STOP or out.reason == LIQUIDATION) and (best - state.take) * side > 0
 
 
 @compiled
-def leave_inside(state: State, log: Log, row: int, bars: Bars, rules: Rules) -> State:
-    """Exit where the bar reached a level."""
-    out = protective(state, bars.open[row], bars.low[row], bars.high[row], bars.mark_low[row], bars.mark_high[row], rules)
-    return state if out.reason == NOTHING else leave(state, log, row, out, rules)
+def finer(state: State, row: int, out: Exit, detail: Detail, rules: Rules) -> Exit:
+    """What the lower bars inside a doubtful bar say came first; `out` where there are none, or none of them reached a level."""
+    side = sign(state.lots)
+    for i in range(detail.first[row], detail.first[row + 1]):
+        first = detail.open[i]
+        gapped = (first - state.stop) * side <= 0 or (first - state.take) * side > 0
+        low, high = (first, first) if gapped else (detail.low[i], detail.high[i])
+        found = protective(state, first, low, high, low, high, rules)
+        if found.reason != NOTHING:
+            return found
+    return out
 
 
-@compiled
+@inlined
 def affordable(state: State, lots: int, price: float, rules: Rules) -> int:
     """The part of an opening that free cash carries as margin and fee."""
     free = (state.cash - margin(state, rules)) / (price * (1 / rules.leverage + rules.taker_fee))
     return sign(lots) * min(abs(lots), max(0, whole(free / rules.lot)))
 
 
-@compiled
-def misplaced(side: int, first: float, stop: float, take: float) -> bool:
-    """Whether a new position's stop is not strictly on its losing side of the open, or its take not strictly on the winning side."""
-    return (first - stop) * side <= 0 or (take - first) * side <= 0
-
-
-@compiled
-def open_part(state: State, log: Log, row: int, lots: int, price: float, bars: Bars, wishes: Wishes, rules: Rules) -> State:
+@inlined
+def open_part(state: State, lots: int, price: float, order: Ordered, bar: Bar, rules: Rules) -> tuple[State, Done]:
     """After the opening part of an order, whose levels are those of the close that decided it."""
-    stop, take = wishes.stop[row - 1], wishes.take[row - 1]
     fresh = state.lots == 0
     bought = affordable(state, lots, price, rules)
-    if bought == 0 or (fresh and misplaced(sign(lots), bars.open[row], stop, take)):
-        return state
-    after = fill(state, log, row, bought, price, rules.taker_fee, SIGNAL, rules)
-    return State(after.cash, after.lots, after.entry, stop, take, after.shut) if fresh else after
+    if bought == 0 or (fresh and misplaced(sign(lots), bar.open, order.stop, order.take)):
+        return state, Done(0, nan, 0.0, NOTHING)
+    after, done = fill(state, bought, price, rules.taker_fee, SIGNAL, rules)
+    return (State(after.cash, after.lots, after.entry, order.stop, order.take, after.shut) if fresh else after), done
 
 
-@compiled
-def fill_order(state: State, log: Log, row: int, change: int, bars: Bars, wishes: Wishes, rules: Rules) -> State:
-    """After a market order for `change` lots at the open, its closing part first."""
-    price = bars.open[row] * (1 + rules.slippage * sign(change))
+@inlined
+def fill_order(state: State, before: Done, change: int, order: Ordered, bar: Bar, rules: Rules) -> tuple[State, Done, Done]:
+    """After a market order for `change` lots at the open, its closing part first. before: the exit at the open, which leaves nothing to
+    close."""
+    price, first, second = bar.open * (1 + rules.slippage * sign(change)), before, Done(0, nan, 0.0, NOTHING)
     closing = sign(change) * min(abs(change), abs(state.lots)) if opposed(state.lots, change) else 0
     if closing != 0:
-        state = fill(state, log, row, closing, price, rules.taker_fee, SIGNAL, rules)
+        state, first = fill(state, closing, price, rules.taker_fee, SIGNAL, rules)
     if change != closing:
-        state = open_part(state, log, row, change - closing, price, bars, wishes, rules)
-    return state
+        state, second = open_part(state, change - closing, price, order, bar, rules)
+    return state, first, second
 
 
-@compiled
-def trade_bar(state: State, log: Log, row: int, change: int, bars: Bars, wishes: Wishes, rules: Rules) -> State:
-    """After a bar's exits and fills: a gap over a level, the order of the last close, levels inside the bar."""
-    before = state.lots
-    if before != 0:
-        state = leave_at_open(state, log, row, bars, rules)
+@inlined
+def trade_open(state: State, order: Ordered, bar: Bar, rules: Rules) -> tuple[State, Done, Done]:
+    """After a bar's open, with at most two fills: a gap over a level or the closing part of the last close's order, then what opens."""
+    held, change, first = state.lots, order.lots, Done(0, nan, 0.0, NOTHING)
+    if held != 0:
+        state, first = leave_at_open(state, bar, rules)
         if state.lots == 0:
-            change = change + before if opposed(change + before, before) else 0
+            change = change + held if opposed(change + held, held) else 0
     if change != 0:
-        state = fill_order(state, log, row, change, bars, wishes, rules)
-    return leave_inside(state, log, row, bars, rules) if state.lots != 0 else state
+        return fill_order(state, first, change, order, bar, rules)
+    return state, first, Done(0, nan, 0.0, NOTHING)
 
 
-@compiled
+@inlined
 def rearmed(shut: Shut, row: int, exposure: float, rearm_bars: int) -> Shut:
     """Arms a side at a target of another sign, or after rearm_bars."""
     long = -1 if exposure <= 0 or row - shut.long >= rearm_bars else shut.long
@@ -225,21 +206,21 @@ def rearmed(shut: Shut, row: int, exposure: float, rearm_bars: int) -> Shut:
     return Shut(long, short)
 
 
-@compiled
+@inlined
 def tightened(state: State, shut: Shut, stop: float, take: float) -> State:
     """New levels of a held position whose target has its sign: a stop never loosens, NaN keeps."""
     keep_stop = isnan(stop) or (stop - state.stop) * sign(state.lots) <= 0
     return State(state.cash, state.lots, state.entry, state.stop if keep_stop else stop, state.take if isnan(take) else take, shut)
 
 
-@compiled
+@inlined
 def desired(exposure: float, equity: float, price: float, rules: Rules) -> int:
     """Signed lots that a target asks for; 0 below min_notional."""
     lots = whole(abs(exposure) * equity / price / rules.lot)
     return sign(exposure) * lots if lots * rules.lot * price >= rules.min_notional else 0
 
 
-@compiled
+@inlined
 def ordered(goal: int, held: int, price: float, equity: float, forced: bool, rules: Rules) -> int:
     """Signed lots to order: 0 where the change of a kept position is too small, unless a risk rule demands the reduction."""
     least = max(rules.min_notional, rules.diff_threshold, rules.diff_fraction * equity)
@@ -249,63 +230,93 @@ def ordered(goal: int, held: int, price: float, equity: float, forced: bool, rul
     return goal - held
 
 
-@compiled
-def decide(state: State, row: int, price: float, equity: float, wishes: Wishes, rules: Rules) -> tuple[State, int]:
-    """At a close: the account with its new levels and arming, and the order (lots) for the next open; without equity everything is sold."""
+@inlined
+def kept(exposure: float, equity: float, held: int, price: float, rules: Rules) -> bool:
+    """Whether a position that a target of its side wants is surely left as it is, found without a division: what is desired lies within a
+    lot of the exact quantity, so that no order is due where even one lot more would be too small a change."""
+    wanted, notional, lot = abs(exposure) * equity, abs(held) * rules.lot * price, rules.lot * price * (1 + 1e-6)
+    least = max(rules.min_notional, rules.diff_threshold, rules.diff_fraction * equity)
+    return exposure * held > 0 and wanted - lot >= rules.min_notional and abs(wanted - notional) + lot < least
+
+
+@inlined
+def decide(state: State, row: int, price: float, equity: float, wish: Wish, rules: Rules) -> tuple[State, Ordered]:
+    """At a close: the account with its new levels and arming, and the order for the next open; without equity everything is sold."""
     limit = USABLE_LEVERAGE * rules.leverage
-    x = min(max(wishes.exposure[row], -limit), limit)
+    x = min(max(wish.exposure, -limit), limit)
     shut = rearmed(state.shut, row, x, rules.rearm_bars)
     if (x > 0 and shut.long >= 0) or (x < 0 and shut.short >= 0):
         x = 0.0
     same = x * state.lots > 0
-    state = tightened(state, shut, wishes.stop[row] if same else nan, wishes.take[row] if same else nan)
-    return state, ordered(desired(x, equity, price, rules), state.lots, price, equity, wishes.forced[row], rules)
+    state = tightened(state, shut, wish.stop if same else nan, wish.take if same else nan)
+    if not wish.forced and kept(x, equity, state.lots, price, rules):
+        return state, Ordered(0, nan, nan)
+    lots = ordered(desired(x, equity, price, rules), state.lots, price, equity, wish.forced, rules)
+    return state, Ordered(lots, wish.stop, wish.take)
 
 
-@compiled
-def settle(events: Settlements, first: int, until: int, notional: float, assumed: Ints) -> tuple[int, float]:
-    """Funding at ts < until from event `first` on: the next event, and what the position's notional pays."""
-    paid = 0.0
-    while first < events.ts.size and events.ts[first] < until:
-        paid += notional * events.rate[first]
-        assumed[0] += 1 if events.assumed[first] and notional != 0 else 0
-        first += 1
-    return first, paid
-
-
-@compiled
+@inlined
 def charged(state: State, paid: float) -> State:
     """After funding."""
     return State(state.cash - paid, state.lots, state.entry, state.stop, state.take, state.shut)
 
 
-@compiled
+@inlined
 def marked(state: State, price: float, lot: float) -> float:
     """Equity at a price."""
     return state.cash + (state.lots * lot * (price - state.entry) if state.lots != 0 else 0.0)
 
 
-@compiled
-def new_path(rows: int) -> Path:
-    """Empty columns."""
-    return Path(np.zeros(rows), np.zeros(rows, np.int64), np.zeros(rows), np.zeros(rows), np.zeros(1, np.int64))
+@inlined
+def sizing(equity: float, ruined: bool, rules: Rules) -> float:
+    """Equity that targets are fractions of: 0 for good once the account's own was gone."""
+    return 0.0 if ruined else (rules.fixed_equity if rules.fixed_equity > 0 else equity)
 
 
 @compiled
-def run(bars: Bars, wishes: Wishes, events: Settlements, rules: Rules, capital: float) -> tuple[Path, Log]:
+def run(bars: Bars, wishes: Wishes, events: Settlements, detail: Detail, rules: Rules, capital: float) -> tuple[Path, Log]:
     """The whole history from a flat account: what the account was at each close, and its fills."""
-    path, log = new_path(bars.ts.size), new_log(ROOM)
-    state, change, event, ruined = State(capital, 0, nan, nan, nan, Shut(-1, -1)), 0, 0, False
-    for row in range(bars.ts.size):
-        log = with_room(log)
-        event, paid = settle(events, event, bars.ts[row] + 1, state.lots * rules.lot * bars.open[row], path.assumed)
-        state, path.paid_open[row] = charged(state, paid), paid
-        state = trade_bar(state, log, row, change, bars, wishes, rules)
-        event, paid = settle(events, event, bars.ts[row] + rules.bar_ms, state.lots * rules.lot * bars.close[row], path.assumed)
-        state, path.paid_inside[row] = charged(state, paid), paid
-        equity = marked(state, bars.close[row], rules.lot)
-        path.equity[row], path.lots[row] = equity, state.lots
-        ruined = ruined or equity <= 0
-        sizing = 0.0 if ruined else (rules.fixed_equity if rules.fixed_equity > 0 else equity)
-        state, change = decide(state, row, bars.close[row], sizing, wishes, rules)
-    return path, log
+    # a column that is taken out of its tuple within the loop has its references counted at each bar
+    ts, open_, high, low, close, mark_open, mark_high, mark_low = bars
+    exposure, stop, take, forced = wishes
+    due_ts, rate, guessed = events
+    rows, due, detailed = ts.size, due_at(due_ts, 0), detail.first.size > 0
+    # pages of the log that nothing is written to cost no memory
+    log, assumed = new_log(FILLS_A_BAR * rows), 0
+    worth, lots, orders, paid_open, paid_inside = (
+        np.zeros(rows),
+        np.zeros(rows, np.int64),
+        np.zeros(rows, np.int64),
+        np.zeros(rows),
+        np.zeros(rows),
+    )
+    state, order, event, ruined = State(capital, 0, nan, nan, nan, Shut(-1, -1)), Ordered(0, nan, nan), 0, False
+    for row in range(rows):
+        if state.lots == 0 and order.lots == 0 and exposure[row] == 0:
+            state, worth[row] = State(state.cash, 0, nan, nan, nan, Shut(-1, -1)), state.cash
+            continue
+        bar = Bar(row, open_[row], high[row], low[row], close[row], mark_open[row], mark_high[row], mark_low[row])
+        if due <= ts[row]:
+            event, paid_open[row], unknown = settle(due_ts, rate, guessed, event, ts[row] + 1, state.lots * rules.lot * bar.open)
+            state, due, assumed = charged(state, paid_open[row]), due_at(due_ts, event), assumed + unknown
+        state, first, second = trade_open(state, order, bar, rules)
+        if first.lots != 0 or second.lots != 0:
+            append(log, row, first)
+            append(log, row, second)
+        if state.lots != 0:
+            out = reached(state, bar, rules)
+            if detailed and doubtful(state, bar, out):
+                out = finer(state, row, out, detail, rules)
+            if out.reason != NOTHING:
+                state, last = leave(state, row, out, rules)
+                append(log, row, last)
+        if due < ts[row] + rules.bar_ms:
+            notional = state.lots * rules.lot * bar.close
+            event, paid_inside[row], unknown = settle(due_ts, rate, guessed, event, ts[row] + rules.bar_ms, notional)
+            state, due, assumed = charged(state, paid_inside[row]), due_at(due_ts, event), assumed + unknown
+        worth[row], lots[row] = marked(state, bar.close, rules.lot), state.lots
+        ruined = ruined or worth[row] <= 0
+        wish = Wish(exposure[row], stop[row], take[row], forced[row])
+        state, order = decide(state, row, bar.close, sizing(worth[row], ruined, rules), wish, rules)
+        orders[row] = order.lots
+    return Path(worth, lots, paid_open, paid_inside, orders, np.full(1, assumed)), log

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alpha_arena.backtest.columns import Bars, Log, Path, Rules, Settlements, Trips, Wishes
+from alpha_arena.backtest.closes import at_closes
+from alpha_arena.backtest.columns import Bars, Detail, Log, Path, Rules, Settlements, Sums, Trips, Wishes
 from alpha_arena.backtest.jit import run
+from alpha_arena.backtest.tally import tally
 from alpha_arena.backtest.trips import round_trips
 from alpha_arena.core.costs import Costs
+from alpha_arena.core.detail import bars_inside
 from alpha_arena.core.errors import ConfigError, DataError
 from alpha_arena.core.funding import complete
 from alpha_arena.core.market import Market
@@ -71,6 +75,7 @@ class Simulation:
     Attributes:
         equity, quantity: at the bar's close; quantity signed, base currency.
         exposure: signed notional / equity at the close, 0 while flat.
+        orders: those decided at the bar's close (a change of side is two).
         funding: paid at the bar's open and inside it, positive when paid.
         funding_assumed: payments whose rate was not known.
         open_trade: the round trip that is still open (pnl: realised so far, its costs in; exit_row and reason 0), no or one element.
@@ -80,11 +85,23 @@ class Simulation:
     equity: Floats
     quantity: Floats
     exposure: Floats
+    orders: Ints
     funding: Floats
     fills: Fills
     trades: Trades
     open_trade: Trades
     funding_assumed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A market and its costs from row `start` on, ready to be traded. capital: quote currency."""
+
+    bars: Bars
+    settlements: Settlements
+    rules: Rules
+    capital: float
+    start: int
 
 
 def simulate(
@@ -99,6 +116,7 @@ def simulate(
     mark: Candles | None = None,
     forced: NDArray[np.bool_] | None = None,
     fixed_equity: float | None = None,
+    detail: Market | None = None,
 ) -> Simulation:
     """Trade the signals from a flat account on rows `start` and later.
 
@@ -109,16 +127,48 @@ def simulate(
         mark: bars of the mark price, which then decide on liquidation; one row for each of the market's.
         forced: rows at which a risk rule demands the reduction, so that thresholds do not apply.
         fixed_equity: quote currency that exposures are fractions of, instead of the account's own.
+        detail: shorter bars, which decide what came first in a bar that reached the take and the stop or liquidation.
 
     Raises:
-        ConfigError: leverage, capital or start are out of range.
+        ConfigError: leverage, capital or start are out of range; detail does not fit the bars, or is given with mark.
         DataError: rows do not match, or an exposure is not a finite number.
     """
-    _check(market, signals, leverage, initial_capital, start, mark)
-    bars, rules = _bars(market, mark, start), _rules(costs, instrument, leverage, market.bar_ms, fixed_equity)
-    wishes = _wishes(signals, np.zeros(len(market), np.bool_) if forced is None else forced, start)
-    path, log = run(bars, wishes, _settlements(market), rules, float(initial_capital))
-    return _simulation(bars, path, log, rules, initial_capital)
+    stage = staged(market, costs, instrument, leverage, initial_capital, start, mark=mark, fixed_equity=fixed_equity)
+    if mark is not None and detail is not None:
+        raise ConfigError("detail is of traded prices and cannot be given with mark, which decides on liquidation; give one of them")
+    lower = _detail(market, detail, start)
+    path, log = run(stage.bars, _wishes(stage, signals, forced), stage.settlements, lower, stage.rules, stage.capital)
+    return _simulation(stage.bars, path, log, stage.rules, stage.capital)
+
+
+def staged(
+    market: Market,
+    costs: Costs,
+    instrument: Instrument,
+    leverage: float,
+    initial_capital: float,
+    start: int = 0,
+    *,
+    mark: Candles | None = None,
+    fixed_equity: float | None = None,
+) -> Stage:
+    """Everything but the signals, made once for many simulations; arguments and errors as of `simulate`."""
+    _check(market, leverage, initial_capital, start, mark)
+    rules = _rules(costs, instrument, leverage, market.bar_ms, fixed_equity)
+    return Stage(_bars(market, mark, start), _settlements(market), rules, float(initial_capital), start)
+
+
+def tallied(stage: Stage, signals: Signals, leverage: float, blocks: int, forced: NDArray[np.bool_] | None = None) -> Sums:
+    """What `simulate` would leave of them once their levels are on the tick grid, in sums.
+
+    Args:
+        leverage: notional / margin. blocks: equal parts of the bars that returns are summed over.
+
+    Raises:
+        DataError: rows do not match, or an exposure is not a finite number.
+    """
+    rules = stage.rules._replace(leverage=float(leverage))
+    return tally(stage.bars, _wishes(stage, signals, forced), stage.settlements, rules, stage.capital, blocks)
 
 
 def equity_curve(
@@ -132,18 +182,15 @@ def equity_curve(
     return simulate(market, signals, costs, instrument, leverage, capital).equity / capital
 
 
-def _check(market: Market, signals: Signals, leverage: float, capital: float, start: int, mark: Candles | None) -> None:
+def _check(market: Market, leverage: float, capital: float, start: int, mark: Candles | None) -> None:
     if not (np.isfinite(leverage) and leverage > 0):
         raise ConfigError(f"leverage {leverage} must be a positive number")
     if not (np.isfinite(capital) and capital > 0):
         raise ConfigError(f"initial_capital {capital} must be a positive number of quote currency")
     if not 0 <= start <= len(market):
         raise ConfigError(f"start {start} is not a row of the {len(market)} bars")
-    rows = signals.exposure.size
-    if rows != len(market) or (mark is not None and len(mark) != len(market)):
-        raise DataError(f"{len(market)} bars, {rows} signals and {'no' if mark is None else len(mark)} mark bars do not match row by row")
-    if not np.isfinite(signals.exposure).all():
-        raise DataError(f"exposure of row {int(np.argmin(np.isfinite(signals.exposure)))} is not a finite number; 0 means flat")
+    if mark is not None and len(mark) != len(market):
+        raise DataError(f"{len(market)} bars, {len(mark)} mark bars do not match row by row")
 
 
 def _floats(values: NDArray[np.generic], start: int = 0) -> Floats:
@@ -166,14 +213,34 @@ def _bars(market: Market, mark: Candles | None, start: int) -> Bars:
     return Bars(_ints(market.ts, start), open_, high, low, close, mark_open, mark_high, mark_low)
 
 
-def _wishes(signals: Signals, forced: NDArray[np.bool_], start: int) -> Wishes:
+def _detail(market: Market, detail: Market | None, start: int) -> Detail:
+    first, bars = bars_inside(market, detail) if detail is not None else (np.empty(0, np.int64), Candles.empty())
+    return Detail(_ints(first, start), _floats(bars.open), _floats(bars.high), _floats(bars.low))
+
+
+def _wishes(stage: Stage, signals: Signals, forced: NDArray[np.bool_] | None) -> Wishes:
+    rows, start = signals.exposure.size, stage.start
+    if rows - start != stage.bars.ts.size:
+        raise DataError(f"{stage.bars.ts.size + start} bars, {rows} signals do not match row by row")
+    if not np.isfinite(signals.exposure).all():
+        raise DataError(f"exposure of row {int(np.argmin(np.isfinite(signals.exposure)))} is not a finite number; 0 means flat")
     exposure, stop, take = (_floats(values, start) for values in (signals.exposure, signals.stop, signals.take))
-    return Wishes(exposure, stop, take, _flags(forced, start))
+    return Wishes(exposure, stop, take, _none(rows - start) if forced is None else _flags(forced, start))
+
+
+@lru_cache(maxsize=8)
+def _none(rows: int) -> NDArray[np.bool_]:
+    return _flags(np.zeros(rows, np.bool_))
 
 
 def _rules(costs: Costs, instrument: Instrument, leverage: float, bar_ms: int, fixed_equity: float | None) -> Rules:
     money = {name: float(getattr(costs, name)) for name in Rules._fields if name != "rearm_bars" and hasattr(costs, name)}
-    own = {"lot": float(instrument.lot), "leverage": float(leverage), "fixed_equity": float(fixed_equity or 0)}
+    own = {
+        "lot": float(instrument.lot),
+        "tick": float(instrument.tick),
+        "leverage": float(leverage),
+        "fixed_equity": float(fixed_equity or 0),
+    }
     return Rules(**money, **own, rearm_bars=int(costs.rearm_bars), bar_ms=int(bar_ms))
 
 
@@ -184,25 +251,26 @@ def _settlements(market: Market) -> Settlements:
 
 
 def _simulation(bars: Bars, path: Path, log: Log, rules: Rules, capital: float) -> Simulation:
-    quantity = _floats(path.lots * rules.lot)
-    paid = path.paid_open + path.paid_inside
-    upto = np.cumsum(paid)
-    trips, closed = round_trips(log, upto - path.paid_inside, float(upto[-1]) if upto.size else 0.0, rules.lot)
+    seen = at_closes(path, bars.close, rules.lot)
+    total = float(seen.paid_upto[-1] + path.paid_inside[-1]) if seen.paid.size else 0.0
+    trips, closed = round_trips(log, seen.paid_upto, total, rules.lot)
     ends = closed + int(path.lots[-1:].any())
-    before = np.concatenate([[capital], path.equity])
-    done, still = (_trades(trips, which, before, rules.lot) for which in (slice(0, closed), slice(closed, ends)))
-    exposure = np.divide(quantity * bars.close, path.equity, out=np.zeros_like(quantity), where=(path.lots != 0) & (path.equity != 0))
-    return Simulation(bars.ts, path.equity, quantity, exposure, paid, _fills(log, rules.lot), done, still, int(path.assumed[0]))
+    done, still = (_trades(trips, which, path.equity, capital, rules.lot) for which in (slice(0, closed), slice(closed, ends)))
+    quantity, exposure, orders = _floats(seen.quantity), _floats(seen.exposure), _ints(seen.orders)
+    fills = _fills(log, rules.lot)
+    return Simulation(bars.ts, path.equity, quantity, exposure, orders, seen.paid, fills, done, still, int(path.assumed[0]))
 
 
 def _fills(log: Log, lot: float) -> Fills:
     used = slice(0, int(log.used[0]))
-    return Fills(log.row[used], _floats(log.lots[used] * lot), log.price[used], log.fee[used], log.reason[used])
+    # copies: the log is as long as the most that could have happened
+    return Fills(log.row[used].copy(), _floats(log.lots[used] * lot), log.price[used].copy(), log.fee[used].copy(), log.reason[used].copy())
 
 
-def _trades(trips: Trips, which: slice, before: Floats, lot: float) -> Trades:
+def _trades(trips: Trips, which: slice, equity: Floats, capital: float, lot: float) -> Trades:
     entry_row, gross, fees, funding = trips.entry_row[which], trips.gross[which], trips.fees[which], trips.funding[which]
     pnl = gross - fees - funding
+    before = np.where(entry_row > 0, equity[entry_row - 1], capital) if entry_row.size else pnl
     return Trades(
         entry_row=entry_row,
         exit_row=trips.exit_row[which],
@@ -213,6 +281,6 @@ def _trades(trips: Trips, which: slice, before: Floats, lot: float) -> Trades:
         fees=fees,
         funding=funding,
         pnl=pnl,
-        return_=pnl / before[entry_row],
+        return_=pnl / before,
         reason=trips.reason[which],
     )

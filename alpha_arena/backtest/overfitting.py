@@ -5,21 +5,26 @@ Returns are simple, net, one a bar; Sharpe ratios are per bar. Draws come from t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 from math import inf, isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alpha_arena.backtest import statistics
-from alpha_arena.core.types import Floats
+from alpha_arena.backtest.splits import ranked
+from alpha_arena.core.types import Floats, Ints
 
 BLOCKS = 16
 DRAWS = 1_000
+CONFIDENCE = 0.90
 SHORTEST = 20
-# splits times trials held at once
-CELLS = 4_000_000
+# values held at once (draws times bars): they fit the cache
+CELLS = 16_000
+# bars from which on neighbours are summed before a test of superior ability
+LONG = 2_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +77,8 @@ def overfit(trials: Blocks, sharpe: bool = True) -> Overfit:
     if count < 2 or blocks % 2 or not trials.bars:
         asked = f"{count} trials in {blocks} blocks of {trials.bars} bars"
         raise ValueError(f"overfitting of {asked} is not defined: at least 2 trials, an even number of blocks, a bar a block")
-    inside = np.array(list(combinations(range(blocks), blocks // 2)))
-    chosen = np.zeros((len(inside), blocks))
-    np.put_along_axis(chosen, inside, 1.0, axis=1)
-    step = max(CELLS // count, 1)
-    return _judged(np.concatenate([_split(trials, chosen[n : n + step], sharpe) for n in range(0, len(chosen), step)]), count)
-
-
-def _split(trials: Blocks, chosen: Floats, sharpe: bool) -> Floats:
-    """Of each split the best trial's result in sample, out of it, and its rank there (1 the lowest, ties averaged); shape [splits, 3]."""
-    inside, outside = (_score(half @ trials.sums, half @ trials.squares, trials, sharpe) for half in (chosen, 1 - chosen))
-    rows, best = np.arange(len(chosen)), inside.argmax(axis=1)
-    there = outside[rows, best]
-    below, equal = (outside < there[:, None]).sum(axis=1), (outside == there[:, None]).sum(axis=1)
-    return np.stack([inside[rows, best], there, below + (equal + 1) / 2], axis=1)
-
-
-def _score(total: Floats, square: Floats, trials: Blocks, sharpe: bool) -> Floats:
-    size = trials.bars * len(trials.sums) // 2
-    mean = total / size
-    if not sharpe:
-        return mean
-    variance = np.maximum(square - size * mean**2, 0.0) / max(size - 1, 1)
-    return np.divide(mean, np.sqrt(variance), out=np.zeros_like(mean), where=variance > 0)
+    inside = np.array([sum(1 << block for block in chosen) for chosen in combinations(range(blocks), blocks // 2)])
+    return _judged(ranked(trials.sums, trials.squares, trials.bars, inside, sharpe), count)
 
 
 def _judged(splits: Floats, trials: int) -> Overfit:
@@ -133,53 +117,103 @@ def block_length(returns: Floats) -> float:
     return 1.0 if isnan(length) else max(length, 1.0)
 
 
-def resampled(returns: Floats, seed: int, draws: int = DRAWS, block: float | None = None) -> Floats:
-    """Stationary bootstrap of bars (Politis and Romano 1994); shape [draws, bars]. block: mean length in bars, None for what suits."""
-    from arch.bootstrap import StationaryBootstrap
+def resampled(returns: Floats, seed: int, draws: int = DRAWS, block: float | None = None) -> Iterator[Floats]:
+    """Stationary bootstrap of bars (Politis and Romano 1994), some draws at a time, so that memory is bounded; each of shape [some, bars].
 
+    Args:
+        returns: shape [bars], or [bars, columns] that are drawn together: then each is of shape [some, bars, columns].
+        block: mean length in bars, None for what suits.
+    """
     length = block_length(returns) if block is None else block
-    boot = StationaryBootstrap(length, returns, seed=np.random.default_rng(seed))
-    return np.stack([data[0][0] for data in boot.bootstrap(draws)])
+    draw, step = np.random.default_rng(seed), max(CELLS // max(returns.size, 1), 1)
+    for done in range(0, draws, step):
+        yield returns[_rows(draw, min(step, draws - done), len(returns), length)]
+
+
+def _rows(draw: np.random.Generator, draws: int, bars: int, length: float) -> Ints:
+    """Bars in the order of their draw: a block starts anywhere, goes on with probability 1 - 1 / length, and round the end."""
+    bar = np.arange(bars)
+    fresh = draw.random((draws, bars)) < 1 / length
+    fresh[:, 0] = True
+    since = np.maximum.accumulate(np.where(fresh, bar, 0), axis=1)
+    rows: Ints = np.take_along_axis(draw.integers(bars, size=(draws, bars)), since, axis=1) + bar - since
+    return np.where(rows < bars, rows, rows - bars)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a figure lies with 90 % confidence: its 5 % and 95 % quantiles over resampled histories."""
+    """Where a figure lies, with the confidence that was asked for: quantiles over resampled histories."""
 
     low: float
     high: float
 
 
-def interval(values: Floats) -> Interval:
-    """Of resampled figures; NaN where none is defined."""
-    known = values[~np.isnan(values)]
-    return Interval(*(float(q) for q in np.quantile(known, (0.05, 0.95)))) if known.size else Interval(nan, nan)
+def interval(values: Floats, confidence: float = CONFIDENCE) -> Interval:
+    """Of resampled figures, each end one of them; NaN where none is defined."""
+    known, rest = values[~np.isnan(values)], (1 - confidence) / 2
+    return Interval(*(float(q) for q in np.quantile(known, (rest, 1 - rest), method="nearest"))) if known.size else Interval(nan, nan)
 
 
-def intervals(returns: Floats, ppy: float, seed: int, draws: int = DRAWS) -> dict[str, Interval]:
-    """Of Sharpe (annual), CAGR and deepest drawdown, by resampled bars."""
-    drawn = resampled(returns, seed, draws)
-    curves = np.concatenate([np.ones((len(drawn), 1)), np.cumprod(1 + drawn, axis=1)], axis=1)
-    figures = {
-        "sharpe": np.array([statistics.sharpe(row, ppy) for row in drawn]),
-        "cagr": np.array([statistics.cagr(row, ppy) for row in curves]),
-        "max_drawdown": np.array([statistics.max_drawdown(row) for row in curves]),
-    }
-    return {name: interval(values) for name, values in figures.items()}
+def intervals(returns: Floats, ppy: float, seed: int, draws: int = DRAWS, confidence: float = CONFIDENCE) -> dict[str, Interval]:
+    """Of Sharpe (annual), CAGR and deepest drawdown, by resampled bars; NaN for fewer than two bars."""
+    drawn = [_figures(rows, ppy) for rows in resampled(returns, seed, draws)] if returns.size > 1 else [np.zeros((3, 0))]
+    every = np.concatenate(drawn, axis=1)
+    return {name: interval(row, confidence) for name, row in zip(("sharpe", "cagr", "max_drawdown"), every, strict=True)}
 
 
-def superior(returns: Floats, benchmark: Floats, seed: int, draws: int = DRAWS) -> float:
+def _figures(rows: Floats, ppy: float) -> Floats:
+    """Sharpe, CAGR and deepest drawdown of each row, as statistics has them of one; shape [3, rows]."""
+    spread = np.where(np.ptp(rows, axis=1) > 0, rows.std(axis=1, ddof=1), 0.0)
+    sharpe = np.divide(rows.mean(axis=1) * np.sqrt(ppy), spread, out=np.full(len(rows), nan), where=spread > 0)
+    curves = _curves(rows)
+    with np.errstate(over="ignore"):
+        return np.stack([sharpe, curves[:, -1] ** (ppy / rows.shape[1]) - 1, _deepest(curves)])
+
+
+def _curves(rows: Floats) -> Floats:
+    """Growth of 1 along each row, 0 from a loss of everything on."""
+    curves: Floats = np.multiply.accumulate(np.maximum(1 + rows, 0.0), axis=1)
+    return curves
+
+
+def _deepest(curves: Floats) -> Floats:
+    """Deepest drawdown of each row, its start at 1 counted."""
+    peaks = np.maximum(np.maximum.accumulate(curves, axis=1), 1.0)
+    deepest: Floats = np.minimum((curves / peaks).min(axis=1) - 1, 0.0)
+    return deepest
+
+
+def superior(returns: Floats, benchmark: Floats, seed: int, draws: int = DRAWS, block: float | None = None) -> float:
     """P-value of the best trial being no better than a benchmark, searching accounted for (Hansen 2005, consistent).
+
+    Of more than LONG bars equal groups of neighbours are summed first: the means are the same, the dependence within a group is in its sum.
 
     Args:
         returns: shape [bars, trials]. benchmark: shape [bars].
+        block: mean length of the bootstrap in bars (or groups), None for what suits.
     """
     from arch.bootstrap import SPA
 
-    best = returns[:, int(np.argmax(returns.mean(axis=0)))]
-    test = SPA(-benchmark, -returns, block_size=round(block_length(best - benchmark)), reps=draws, seed=np.random.default_rng(seed))
+    excess = pooled(returns - benchmark[:, None])
+    length = block_length(excess[:, int(np.argmax(excess.mean(axis=0)))]) if block is None else block
+    test = SPA(np.zeros(len(excess)), -excess, block_size=round(length), reps=draws, seed=np.random.default_rng(seed))
     test.compute()
     return float(test.pvalues["consistent"])
+
+
+def pooled(returns: Floats, most: int = LONG) -> Floats:
+    """Sums over equal groups of bars, as small as leave at most so many; bars beyond a multiple of a group are left out at the end."""
+    group = max(-(-len(returns) // most), 1)
+    bars = len(returns) // group
+    summed: Floats = returns[: bars * group].reshape(bars, group, -1).sum(axis=1)
+    return summed
+
+
+def shuffled(trades: Floats, seed: int, draws: int = DRAWS) -> Iterator[Floats]:
+    """The same trades in another order, some draws at a time; each of shape [some, trades]."""
+    draw, step = np.random.default_rng(seed), max(CELLS // max(trades.size, 1), 1)
+    for done in range(0, draws, step):
+        yield draw.permuted(np.tile(trades, (min(step, draws - done), 1)), axis=1)
 
 
 def shuffled_drawdowns(trades: Floats, seed: int, draws: int = DRAWS) -> Floats:
@@ -188,12 +222,29 @@ def shuffled_drawdowns(trades: Floats, seed: int, draws: int = DRAWS) -> Floats:
     Args:
         trades: net return of each closed trade on equity, a fraction.
     """
-    if not trades.size:
-        return np.zeros(0)
-    orders = np.random.default_rng(seed).permuted(np.tile(trades, (draws, 1)), axis=1)
-    curves = np.concatenate([np.ones((draws, 1)), np.cumprod(1 + orders, axis=1)], axis=1)
-    deepest: Floats = (curves / np.maximum.accumulate(curves, axis=1) - 1).min(axis=1)
-    return deepest
+    return np.concatenate([_deepest(_curves(rows)) for rows in shuffled(trades, seed, draws)]) if trades.size else np.zeros(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Runs of bars in which one side was held.
+
+    Attributes:
+        exposure: of all bars. first, bars: first bar and length of each holding. flat: bars without one.
+    """
+
+    exposure: Floats
+    first: Ints
+    bars: Ints
+    flat: int
+
+
+def holdings(exposure: Floats) -> Holdings:
+    """Of an exposure through each bar, signed fraction of equity."""
+    side = np.sign(exposure)
+    edges = np.flatnonzero(np.diff(np.concatenate([[nan], side, [nan]])) != 0)
+    first = edges[:-1][side[edges[:-1]] != 0]
+    return Holdings(exposure, first, np.diff(edges)[side[edges[:-1]] != 0], int(np.sum(side == 0)))
 
 
 def random_entries(exposure: Floats, market: Floats, cost: float, seed: int, draws: int = DRAWS) -> Floats:
@@ -203,20 +254,21 @@ def random_entries(exposure: Floats, market: Floats, cost: float, seed: int, dra
         exposure: held through each bar, signed fraction of equity; shape [bars]. market: simple return of each bar; shape [bars].
         cost: of a change of exposure, fraction of its size.
     """
-    side = np.sign(exposure)
-    edges = np.flatnonzero(np.diff(np.concatenate([[nan], side, [nan]])) != 0)
-    held = [exposure[a:b] for a, b in pairwise(edges) if side[a]]
-    draw, flat = np.random.default_rng(seed), int(np.sum(side == 0))
-    return np.array([log_total(_placed(held, flat, draw), market, cost) for _ in range(draws)])
+    held, draw = holdings(exposure), np.random.default_rng(seed)
+    return np.array([log_total(_placed(held, draw), market, cost) for _ in range(draws)])
 
 
-def _placed(held: list[Floats], flat: int, draw: np.random.Generator) -> Floats:
+def _placed(held: Holdings, draw: np.random.Generator) -> Floats:
     """Holdings among flat bars, each arrangement as likely as any other."""
-    pieces = [np.zeros(1)] * (flat + len(held))
-    slots = draw.choice(len(pieces), len(held), replace=False)
-    for slot, n in zip(slots, draw.permutation(len(held)), strict=True):
-        pieces[slot] = held[n]
-    return np.concatenate(pieces)
+    count = held.first.size
+    order, slots = draw.permutation(count), np.sort(draw.choice(held.flat + count, count, replace=False, shuffle=False))
+    bars = held.bars[order]
+    before = np.cumsum(bars) - bars
+    placed, step = np.zeros(held.exposure.size), np.arange(bars.sum())
+    # a holding begins after the flat bars and the holdings before it
+    there = np.repeat(slots - np.arange(count), bars) + step
+    placed[there] = held.exposure[np.repeat(held.first[order] - before, bars) + step]
+    return placed
 
 
 def log_total(exposure: Floats, market: Floats, cost: float) -> float:

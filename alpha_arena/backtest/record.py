@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alpha_arena.backtest.kernel import REASONS, Simulation, Trades
+from alpha_arena.core.advice import Advice
 from alpha_arena.core.market import Market
+from alpha_arena.core.outcomes import Outcome
 from alpha_arena.core.records import Booking, Decision
 from alpha_arena.core.timeline import timeline
-from alpha_arena.core.trades import OpenTrade, round_trips
+from alpha_arena.core.trades import OpenTrade, Trade, round_trips
 from alpha_arena.core.types import Floats, Ints, Signals
 
 TRADE_COLUMNS = {
@@ -57,6 +59,8 @@ class Record:
         markets: the simulated bars by symbol. ts: their opens, ms UTC, over all symbols.
         equity: at each close. exposure: signed notional / equity, summed over symbols. notional: of all positions, unsigned.
         trades, signals: frames of TRADE_COLUMNS and SIGNAL_COLUMNS, with the column symbol where there are several.
+        advice: of the models that were consulted, in order. outcomes: of their decisions that have ended, in the order of their ends.
+        details: shorter bars by symbol, which decided what came first within a bar; empty where none were given.
         fills: frame of FILL_COLUMNS. funding: paid in all; funding_assumed: payments whose rate was not known.
     """
 
@@ -72,6 +76,9 @@ class Record:
     open_positions: tuple[OpenPosition, ...]
     funding: float
     funding_assumed: int
+    details: Mapping[str, Market] = field(default_factory=dict)
+    advice: tuple[Advice, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def frame(rows: Iterable[Mapping[str, Any]] | Mapping[str, object], columns: Mapping[str, str], several: bool = False) -> pd.DataFrame:
@@ -79,6 +86,11 @@ def frame(rows: Iterable[Mapping[str, Any]] | Mapping[str, object], columns: Map
     kinds = {"symbol": "str", **columns} if several else dict(columns)
     data = rows if isinstance(rows, Mapping) else list(rows)
     return pd.DataFrame(data, columns=list(kinds)).astype(kinds)
+
+
+def of_symbol(table: pd.DataFrame, symbol: str) -> pd.DataFrame:
+    """The rows of a symbol; a frame without that column is of one symbol."""
+    return table[table["symbol"] == symbol] if "symbol" in table else table
 
 
 def share(notional: Floats, equity: Floats) -> Floats:
@@ -148,12 +160,16 @@ def _open_position(symbol: str, quantity: float, entry_ts: int, entry: float, pr
 
 
 def from_bookings(
-    bookings: Sequence[Booking], decisions: Sequence[Decision], markets: Mapping[str, Market], initial_capital: float
+    bookings: Sequence[Booking],
+    decisions: Sequence[Decision],
+    markets: Mapping[str, Market],
+    initial_capital: float,
+    outcomes: Sequence[Outcome] = (),
 ) -> Record:
     """Of the trading loop.
 
     Args:
-        bookings: one for each simulated bar, in order. decisions: made at their closes.
+        bookings: one for each simulated bar, in order. decisions: made at their closes. outcomes: where a model made them.
         markets: the simulated bars by symbol.
     """
     several = len(markets) > 1
@@ -169,18 +185,25 @@ def from_bookings(
         equity=equity,
         exposure=share(held[:, 0], equity),
         notional=held[:, 1],
-        trades=frame(({**asdict(trip), "return": trip.return_} for trip in trips), TRADE_COLUMNS, several),
+        trades=frame(map(_trip, trips), TRADE_COLUMNS, several),
         signals=frame((_wish(d) for d in decisions), SIGNAL_COLUMNS, several),
-        fills=frame((asdict(fill) for b in bookings for fill in b.fills), FILL_COLUMNS),
+        fills=frame(({name: getattr(fill, name) for name in FILL_COLUMNS} for b in bookings for fill in b.fills), FILL_COLUMNS),
         open_positions=tuple(_open_of_loop(trade, bookings[-1].prices[symbol]) for symbol, trade in still.items()),
         funding=-sum(payment.amount for payment in payments),
         funding_assumed=sum(payment.assumed for payment in payments),
+        advice=tuple(d.wanted.advice for d in decisions if d.wanted.advice),
+        outcomes=tuple(outcomes),
     )
 
 
 def _notionals(booking: Booking) -> tuple[float, float]:
     held = [p.quantity * booking.prices[symbol] for symbol, p in booking.account.positions.items() if p.quantity]
     return sum(held), sum(abs(value) for value in held)
+
+
+def _trip(trip: Trade) -> dict[str, Any]:
+    own = {name: getattr(trip, name) for name in TRADE_COLUMNS if name != "return"}
+    return {"symbol": trip.symbol, **own, "return": trip.return_}
 
 
 def _wish(decision: Decision) -> dict[str, Any]:

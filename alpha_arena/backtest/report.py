@@ -1,75 +1,82 @@
-"""report.html: one file that needs no network, made to be looked at."""
+"""report.html of a run: one file that needs no network, made to be looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
-from pathlib import Path
+from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-from plotly.offline import get_plotlyjs
-
-from alpha_arena.backtest.charts import candle_chart, equity_chart, fragment
-from alpha_arena.backtest.result import Run, plain
+from alpha_arena.backtest.charts import candle_chart, cost_chart, equity_chart, fragment, rolling_sharpe_chart, rolling_window
+from alpha_arena.backtest.consulted import fallen
+from alpha_arena.backtest.distributions import daily_returns, histogram, spread_of
+from alpha_arena.backtest.page import card, column, folded, headline, page, said, side_by_side, tiled, warned
+from alpha_arena.backtest.result import Run
 from alpha_arena.backtest.tables import (
     MOST_TRADES,
     coloured,
     cost_table,
     figures_table,
+    hold_table,
     monthly_table,
+    per_side_table,
+    regime_table,
     risk_figures,
     trade_figures,
     trades_table,
 )
-from alpha_arena.backtest.wording import date, money, number, percent
+from alpha_arena.backtest.verdict import FEWEST_TRADES
+from alpha_arena.backtest.wording import date, money, number, percent, span
 from alpha_arena.core.timeframes import timeframe_name
 
-FEW_TRADES = 30
 MANY_AMBIGUOUS = 0.05
-SYNTHETIC = "SYNTHETIC DATA: these candles were generated. The figures show that the machinery works, and nothing about any market."
 
 
 def report_html(run: Run) -> str:
     """The whole page."""
-    style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
-    title = f"{run.name}, {', '.join(run.markets)}"
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
-    library = f"<style>{style}</style><script>{get_plotlyjs()}</script>"
-    body = "".join([header(run), *notes(run), tiles(run), *charts(run), numbers(run), trades(run), terms(run)])
-    return f'<!doctype html><html lang="en"><head>{head}{library}</head><body><main>{body}</main></body></html>\n'
+    return page(f"{run.name}, {', '.join(run.markets)}", [headline(run.name, about(run)), *sections(run), terms(run)])
 
 
-def card(title: str, body: str, more: str = "") -> str:
-    """A panel."""
-    return f'<section class="card"><h2>{escape(title)} <span>{escape(more)}</span></h2>{body}</section>'
-
-
-def header(run: Run) -> str:
-    """What was run on what."""
+def about(run: Run) -> tuple[str, ...]:
+    """What it was run on."""
     r = run.result
-    span = f"{date(r['start_ts'])} to {date(r['end_ts'])}"
-    told = (*run.markets, timeframe_name(r["simulation"]["timeframe_ms"]), span, f"{r['bars']:,} bars", "fees, slippage and funding in")
-    return f"<header><h1>{escape(run.name)}</h1>{''.join(f'<span class=chip>{escape(text)}</span>' for text in told)}</header>"
+    stretch = f"{date(r['start_ts'])} to {date(r['end_ts'])}"
+    return (*run.markets, timeframe_name(r["simulation"]["timeframe_ms"]), stretch, f"{r['bars']:,} bars", "fees, slippage and funding in")
+
+
+def sections(run: Run) -> Iterator[str]:
+    """Everything about one run but its heading and its configuration."""
+    yield from notes(run)
+    yield tiles(run)
+    yield from charts(run)
+    yield side_by_side("pair", [column(over_time(run)), column([costs(run), still_open(run)])])
+    yield side_by_side("even", spreads(run))
+    yield regimes(run)
+    yield side_by_side("even", numbers(run))
+    yield trades(run)
 
 
 def notes(run: Run) -> Iterator[str]:
     """What to know before believing the figures."""
     r = run.result
-    if r["synthetic"]:
-        yield f'<div class="banner" role="alert">{SYNTHETIC}</div>'
-    if r["trades"] < FEW_TRADES:
+    yield from warned(r)
+    for told in fallen(run.advice):
+        yield f'<div class="note">{escape(told)}</div>'
+    if r["trades"] < FEWEST_TRADES:
         yield f'<div class="note">Only {r["trades"]} closed trades: too few to tell skill from luck.</div>'
     if r["ambiguous"]["share_of_trades"] > MANY_AMBIGUOUS:
         gain = money(r["ambiguous"]["gain_if_take_first"], True)
         part = percent(r["ambiguous"]["share_of_trades"], 1)
-        yield f'<div class="note">{part} of the trades ended in a bar that reached stop and take; takes first would give {gain} more.</div>'
+        reached = f"{part} of the trades ended in a bar that reached take and stop or liquidation"
+        yield f'<div class="note">{reached}; takes first would give {gain} more.</div>'
     if r["funding_assumed"]:
         yield f'<div class="note">{r["funding_assumed"]:,} funding payments had no known rate and were charged at 0.01 %.</div>'
 
 
 def tiles(run: Run) -> str:
-    """The figures one looks at first."""
+    """The figures one looks at first; of a model those that it cannot have known."""
     r = run.result
+    if r.get("llm", {}).get("contaminated"):
+        return clean_tiles(r["llm"])
     ahead = r["total_return"] - r["buy_and_hold_return"]
     rows = [
         ("Final equity", money(r["final_equity"]), f"from {money(r['initial_capital'])}"),
@@ -85,29 +92,68 @@ def tiles(run: Run) -> str:
         ("Profit factor", number(r["profit_factor"]), f"{money(r['expectancy'], True)} a trade"),
         ("In the market", percent(r["exposure_time"], 1), f"turnover {number(r['turnover'], 0)} x"),
     ]
-    return '<div class="tiles">' + "".join(tile(*row) for row in rows) + "</div>"
+    return tiled(rows)
 
 
-def tile(name: str, value: str, below: str) -> str:
-    """One figure."""
-    return f'<div class="tile"><small>{name}</small><b>{value}</b><i>{below}</i></div>'
+def clean_tiles(asked: Mapping[str, Any]) -> str:
+    """What came after a model's training; nothing else of its run may be headlined."""
+    after = asked["after_cutoff"]
+    if after is None:
+        return tiled([("After the model's training", "none", "no bar of this run counts")])
+    gained = after["total_return"]
+    rows = [
+        ("Return after the cutoff", coloured(percent(gained, 2, True), gained), f"{after['bars']:,} bars"),
+        ("Sharpe after the cutoff", number(after["sharpe"]), "a year"),
+        ("Max drawdown after the cutoff", percent(after["max_drawdown"]), f"from {date(asked['clean_from_ts'])} on"),
+    ]
+    return tiled(rows)
 
 
 def charts(run: Run) -> Iterator[str]:
     """Equity, then each symbol's candles."""
-    yield card("Equity", fragment(equity_chart(run)), "quote currency, against buying and holding; drawdown beneath")
+    yield card("Equity", fragment(equity_chart(run)), "quote currency, against buying and holding; drawdown and exposure beneath")
     for symbol in run.markets:
         figure, length = candle_chart(run, symbol)
         yield card(f"Trades on {symbol}", fragment(figure), f"1 candle = {timeframe_name(length)}; drag to zoom, double click to see all")
 
 
-def numbers(run: Run) -> str:
-    """Tables of figures."""
-    bar_ms = run.result["simulation"]["timeframe_ms"]
-    months = card("Return by month", monthly_table(run), "%, UTC")
-    costs = card("From gross to net", cost_table(run.result), "what costs took")
-    risk, how = (card(name, figures_table(make(run.result, bar_ms))) for name, make in (("Risk", risk_figures), ("Trading", trade_figures)))
-    return f'<div class="pair">{months}{costs}</div><div class="three">{risk}{how}{still_open(run)}</div>'
+def over_time(run: Run) -> Iterator[str]:
+    """Returns by month, what holding would have done at the same risk, and whether it worked all the time."""
+    yield card("Return by month", monthly_table(run), "%, UTC")
+    more = "before costs; an exposure is set anew at each close, short positions count against long ones"
+    yield card("Against holding", hold_table(run), more)
+    yield rolling(run)
+
+
+def rolling(run: Run) -> str:
+    """Sharpe ratio of the bars before each, where there are enough."""
+    window = rolling_window(run)
+    if not window:
+        return card("Rolling Sharpe", said(f"{run.result['bars']:,} bars are too few."))
+    back = span(window, run.result["simulation"]["timeframe_ms"])
+    return card("Rolling Sharpe", fragment(rolling_sharpe_chart(run, window)), f"a year, over the {back} before")
+
+
+def costs(run: Run) -> str:
+    """From gross to net, and the cost that could have been borne."""
+    body = fragment(cost_chart(run.result)) + cost_table(run.result) + per_side_table(run.result)
+    return card("From gross to net", body, "what costs took, quote currency")
+
+
+def spreads(run: Run) -> Iterator[str]:
+    """How returns and trades are distributed."""
+    days, word = daily_returns(run)
+    yield card(f"Returns by {word}", fragment(histogram(days, f"{word}s")), spread_of(days))
+    results = run.trades["return"].to_numpy()
+    body = fragment(histogram(results, "trades")) if results.size else said("No trade was closed.")
+    yield card("Results of trades", body, spread_of(results) if results.size else "")
+
+
+def regimes(run: Run) -> str:
+    """Results by market regime."""
+    more = "the regime that was known when a bar opened; a trade counts where it was entered"
+    found = run.result["by_regime"]
+    return card("By market regime", regime_table(found), more) if found else card("By market regime", said("Regimes were not read."))
 
 
 def still_open(run: Run) -> str:
@@ -116,25 +162,23 @@ def still_open(run: Run) -> str:
     pairs = [
         (f"{p['side']} {abs(p['quantity']):g} {p['symbol']} at {number(p['entry_price'])}", money(p["unrealised"], True)) for p in held
     ]
-    return card(
-        "Still open at the end", figures_table(pairs) if pairs else "<p class=dim>Nothing: the account ended flat.</p>", "unrealised"
-    )
+    return card("Still open at the end", figures_table(pairs) if pairs else said("Nothing: the account ended flat."), "unrealised")
+
+
+def numbers(run: Run) -> Iterator[str]:
+    """Tables of figures."""
+    bar_ms = run.result["simulation"]["timeframe_ms"]
+    for name, make in (("Risk", risk_figures), ("Trading", trade_figures)):
+        yield card(name, figures_table(make(run.result, bar_ms)))
 
 
 def trades(run: Run) -> str:
     """The first trades; all are in trades.parquet."""
     count = len(run.trades)
     more = f"first {MOST_TRADES} of {count:,}; all in trades.parquet" if count > MOST_TRADES else f"{count:,}"
-    body = f'<div class="scroll">{trades_table(run)}</div>' if count else "<p class=dim>No trade was closed.</p>"
-    return card("Trades", body, more)
+    return card("Trades", f'<div class="scroll">{trades_table(run)}</div>' if count else said("No trade was closed."), more)
 
 
 def terms(run: Run) -> str:
     """Inputs of the simulation and the whole configuration, folded."""
-    texts = {"Simulation inputs": run.result["simulation"], "Configuration": run.settings}
-    folded = (
-        f"<details><summary>{name}</summary><pre>{escape(yaml.safe_dump(plain(value), sort_keys=False))}</pre></details>"
-        for name, value in texts.items()
-        if value
-    )
-    return card("How it was made", "".join(folded))
+    return card("How it was made", folded({"Simulation inputs": run.result["simulation"], "Configuration": run.settings}))

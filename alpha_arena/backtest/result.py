@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alpha_arena.backtest import consulted
 from alpha_arena.backtest import statistics as figures
-from alpha_arena.backtest.ambiguous import ambiguous_gains
+from alpha_arena.backtest.ambiguous import doubts
 from alpha_arena.backtest.record import Record
+from alpha_arena.backtest.reference import Codes, buy_and_hold, by_regime, costs_per_side, holds
+from alpha_arena.backtest.wording import FRACTIONS, number, percent
+from alpha_arena.core.advice import Advice
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.market import Market
+from alpha_arena.core.outcomes import Outcome
 from alpha_arena.core.timeframes import bars_per_year, timeframe_name
-from alpha_arena.core.types import Floats, Instrument, Ints
+from alpha_arena.core.types import Floats, Instrument
 
 SHOWN = ("total_return", "cagr", "sharpe", "sortino", "max_drawdown", "trades", "win_rate", "profit_factor", "exposure_time", "fees")
-PERCENT = ("total_return", "cagr", "max_drawdown", "win_rate", "exposure_time", "buy_and_hold_return")
-UNKNOWN = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Terms:
     Attributes:
         instruments: by symbol. leverage: notional / margin. seconds: of wall time. fixed_equity: sizes positions, quote currency.
         synthetic: the candles were generated, so that the figures say nothing about a market.
+        engine: kernel or loop. engine_reason: why that one, in a sentence.
     """
 
     costs: Costs
@@ -38,6 +42,8 @@ class Terms:
     seconds: float = 0.0
     fixed_equity: float | None = None
     synthetic: bool = False
+    engine: str = "kernel"
+    engine_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class Run:
         name: e.g. "ema_trend". settings: the resolved configuration, secrets masked.
         result: the figures of result.json; None where one is not defined or infinite.
         trades, signals: frames in the columns of specs: simulation. equity: ts, equity, exposure, drawdown, a row a bar.
-        fills: every execution. markets: the simulated bars by symbol.
+        fills: every execution. markets: the simulated bars by symbol. advice: of the models that were consulted, in order.
+        outcomes: of their decisions that have ended.
     """
 
     name: str
@@ -59,12 +66,33 @@ class Run:
     signals: pd.DataFrame
     fills: pd.DataFrame
     markets: Mapping[str, Market] = field(repr=False)
+    advice: tuple[Advice, ...] = field(default=(), repr=False)
+    outcomes: tuple[Outcome, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, name: str, record: Record, terms: Terms, settings: Mapping[str, Any] | None = None) -> Run:
-        """A run from what an engine left."""
-        result = summarise(record, terms)
-        return cls(name, settings or {}, result, record.trades, equity_frame(record), record.signals, record.fills, record.markets)
+    def of(
+        cls,
+        name: str,
+        record: Record,
+        terms: Terms,
+        settings: Mapping[str, Any] | None = None,
+        regimes: Mapping[str, Codes] | None = None,
+    ) -> Run:
+        """A run from what an engine left; `regimes`: by symbol, as of known_regimes, where they were read."""
+        result = summarise(record, terms, regimes or {})
+        frames = (record.trades, equity_frame(record), record.signals, record.fills)
+        return cls(name, settings or {}, result, *frames, record.markets, record.advice, record.outcomes)
+
+    @property
+    def returns(self) -> Floats:
+        """Simple, net, of each bar."""
+        return figures.returns(figures.curve(self.result["initial_capital"], self.equity["equity"].to_numpy(np.float64)))
+
+    @property
+    def held(self) -> Floats:
+        """Exposure through each bar, that of the close before it."""
+        exposure = self.equity["exposure"].to_numpy(np.float64)
+        return np.concatenate([[0.0], exposure[:-1]])
 
     def __repr__(self) -> str:
         """A short table."""
@@ -82,10 +110,7 @@ def day(ts: int) -> str:
 
 def shown(name: str, value: float | None) -> str:
     """A figure for people: percent, count or number; unknown ones as a dash."""
-    if value is None:
-        return UNKNOWN
-    text = f"{value * 100:,.2f} %" if name in PERCENT else (f"{value:,}" if isinstance(value, int) else f"{value:,.2f}")
-    return text.replace("-", "−")
+    return percent(value) if name in FRACTIONS else number(value, 0 if isinstance(value, int) else 2)
 
 
 def plain(value: Any) -> Any:
@@ -105,26 +130,33 @@ def equity_frame(record: Record) -> pd.DataFrame:
     return pd.DataFrame({"ts": record.ts, "equity": record.equity, "exposure": record.exposure, "drawdown": drawdown})
 
 
-def summarise(record: Record, terms: Terms) -> dict[str, Any]:
+def summarise(record: Record, terms: Terms, regimes: Mapping[str, Codes]) -> dict[str, Any]:
     """All figures of result.json. Money is quote currency; fees, slippage and funding are positive when paid."""
     bar_ms = next(iter(record.markets.values())).bar_ms
+    hold, ppy = buy_and_hold(record.markets, record.ts), bars_per_year(bar_ms)
+    cutoff = consulted.Cutoff.of(record.advice)
     named: dict[str, Any] = plain(
         {
-            **_growth(record, bars_per_year(bar_ms)),
+            **_growth(record, ppy),
             **_trading(record),
-            **_use(record, bars_per_year(bar_ms)),
+            **_use(record, ppy),
             **_paid(record, terms),
-            **_doubts(record),
+            **_doubts(record, terms),
             "bars": int(record.ts.size),
             "missing_bars": missing_bars(record),
-            "warnings": warnings(record, terms),
+            "warnings": [*warnings(record, terms), *consulted.doubts(record.advice, cutoff, record.ts)],
             "start_ts": record.ts[0],
             "end_ts": record.ts[-1],
             "seconds": terms.seconds,
             "synthetic": terms.synthetic,
-            "buy_and_hold_return": float(buy_and_hold(record.markets, record.ts)[-1] - 1),
+            "engine": terms.engine,
+            "engine_reason": terms.engine_reason,
+            "buy_and_hold_return": float(hold[-1] - 1),
+            **holds(record, hold, ppy),
+            "by_regime": by_regime(record, hold, regimes, ppy),
             "open_positions": [asdict(position) for position in record.open_positions],
             "simulation": inputs(terms, bar_ms),
+            **({"llm": consulted.figures(record, cutoff, ppy)} if record.advice else {}),
         }
     )
     return named
@@ -205,13 +237,17 @@ def _trading(record: Record) -> dict[str, Any]:
 
 
 def _use(record: Record, ppy: float) -> dict[str, Any]:
-    traded = float((record.fills["quantity"].abs() * record.fills["price"]).sum())
     leverage = np.divide(record.notional, record.equity, out=np.zeros(record.equity.size), where=record.equity > 0)
     return {
         "exposure_time": figures.mean((record.notional > 0).astype(np.float64)),
         "average_leverage": figures.mean(leverage),
-        "turnover": figures.turnover(traded, record.equity, ppy),
+        "turnover": figures.turnover(traded(record.fills), record.equity, ppy),
     }
+
+
+def traded(fills: pd.DataFrame) -> float:
+    """Notional of all fills, quote currency; each way counts."""
+    return float((fills["quantity"].abs() * fills["price"]).sum())
 
 
 def slippage_paid(fills: pd.DataFrame, costs: Costs) -> float:
@@ -226,16 +262,13 @@ def _paid(record: Record, terms: Terms) -> dict[str, Any]:
     net = float(record.equity[-1]) - record.initial_capital
     gross = net + fees + slippage + record.funding
     split = {"gross": gross, "fees": fees, "slippage": slippage, "funding": record.funding, "net": net}
-    return {"fees": fees, "funding": record.funding, "funding_assumed": record.funding_assumed, "slippage": slippage, "costs": split}
+    paid = {"fees": fees, "funding": record.funding, "funding_assumed": record.funding_assumed, "slippage": slippage}
+    return {**paid, "costs": split, **costs_per_side(split, traded(record.fills))}
 
 
-def _doubts(record: Record) -> dict[str, Any]:
-    gains = ambiguous_gains(record)
-    part = gains.size / len(record.trades) if len(record.trades) else 0.0
-    return {"ambiguous": {"bars": int(gains.size), "share_of_trades": part, "gain_if_take_first": float(gains.sum())}}
-
-
-def buy_and_hold(markets: Mapping[str, Market], ts: Ints) -> Floats:
-    """Price over the first close, without costs, the mean of symbols held in equal parts; shape [T]. A missing bar keeps the last price."""
-    rows = {symbol: np.maximum(np.searchsorted(market.ts, ts, side="right") - 1, 0) for symbol, market in markets.items()}
-    return sum((market.close[rows[symbol]] / market.close[0] for symbol, market in markets.items()), np.zeros(ts.size)) / len(markets)
+def _doubts(record: Record, terms: Terms) -> dict[str, Any]:
+    seen = doubts(record, terms.costs, terms.leverage)
+    left = seen.bars - seen.decided
+    shares = {"share_of_trades": left / max(len(record.trades), 1), "share_of_bars": left / max(record.ts.size, 1)}
+    told = {"bars": seen.bars, "decided_by_detail": seen.decided, "left": left}
+    return {"ambiguous": {**told, **shares, "gain_if_take_first": float(seen.gains.sum())}}

@@ -122,9 +122,8 @@ def kurtosis(r: Floats) -> float:
 
 
 def _moment(r: Floats, order: int) -> float:
-    if r.size < 2 or np.ptp(r) == 0:
-        return nan
-    return float(np.mean((r - np.mean(r)) ** order) / np.std(r) ** order)
+    spread = float(np.std(r)) ** order if r.size > 1 and np.ptp(r) > 0 else 0.0
+    return ratio(float(np.mean((r - np.mean(r)) ** order)), spread) if spread else nan
 
 
 def profit_factor(pnl: Floats) -> float:
@@ -159,24 +158,27 @@ def lo_factor(autocorrelations: Floats, q: int) -> float:
 
 
 def sharpe_error(sr: float, skew: float, kurt: float) -> float:
-    """Standard error of a per-bar Sharpe, times the root of the number of bars less 1."""
-    return sqrt(1 - skew * sr + (kurt - 1) / 4 * sr**2)
+    """Standard error of a per-bar Sharpe, times the root of the number of bars less 1; 0 for some returns of only two values."""
+    variance = 1 - skew * sr + (kurt - 1) / 4 * sr**2
+    return sqrt(variance) if not variance < 0 else 0.0
 
 
 def probabilistic_sharpe(sr: float, bars: int, skew: float, kurt: float, benchmark: float = 0.0) -> float:
     """Probability that the true per-bar Sharpe exceeds a benchmark (Bailey and Lopez de Prado 2012)."""
-    z = (sr - benchmark) * sqrt(bars - 1) / sharpe_error(sr, skew, kurt)
-    return NORMAL.cdf(z)
+    error = sharpe_error(sr, skew, kurt)
+    if not error:
+        return float(sr > benchmark)
+    return NORMAL.cdf((sr - benchmark) * sqrt(bars - 1) / error)
 
 
-def expected_best(trials: int) -> float:
-    """Expected highest of so many independent standard normal draws; 0 for one."""
+def expected_best(trials: float) -> float:
+    """Expected highest of so many independent standard normal draws (correlated ones are worth a fraction); 0 for fewer than two."""
     if trials < 2:
         return 0.0
     return (1 - EULER_GAMMA) * NORMAL.inv_cdf(1 - 1 / trials) + EULER_GAMMA * NORMAL.inv_cdf(1 - 1 / (trials * e))
 
 
-def deflated_sharpe(sr: float, bars: int, skew: float, kurt: float, trial_deviation: float, trials: int) -> float:
+def deflated_sharpe(sr: float, bars: int, skew: float, kurt: float, trial_deviation: float, trials: float) -> float:
     """Probabilistic Sharpe against what the best of all trials would show by luck (Bailey and Lopez de Prado 2014).
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alpha_arena.backtest.result import Run
-from alpha_arena.backtest.wording import MONTHS, UNKNOWN, digits_of, moment, money, number, percent, span
+from alpha_arena.backtest.wording import MONTHS, UNKNOWN, digits_of, moment, money, number, percent, points, span
 
 MOST_TRADES = 200
 DEEPEST_TINT = 0.1
@@ -58,8 +58,8 @@ def tinted(value: float) -> str:
     """A cell whose background deepens with the size of the return."""
     if np.isnan(value):
         return f'<td class="dim">{UNKNOWN}</td>'
-    depth = min(abs(value) / DEEPEST_TINT, 1) * 0.22
-    colour = f"rgba(0,121,107,{depth:.3f})" if value > 0 else f"rgba(184,58,8,{depth:.3f})"
+    depth = min(abs(value) / DEEPEST_TINT, 1) * 22
+    colour = f"color-mix(in srgb,var(--{'up' if value > 0 else 'down'}) {depth:.1f}%,transparent)"
     return f'<td style="background:{colour}">{number(value * 100, 1, True)}</td>'
 
 
@@ -78,6 +78,70 @@ def cost_row(name: str, value: float, part: float, capital: float) -> str:
     bar = f'<span class="bar" style="width:{part * 100:.1f}%;background:{colour}"></span>'
     cells = f"<td>{name}</td><td>{coloured(money(value, True), value)}</td><td>{percent(value / capital, 1, True)}</td>"
     return f'<tr class="{"total" if name == "net" else ""}">{cells}<td class="wide">{bar}</td></tr>'
+
+
+def per_side_table(result: Mapping[str, Any]) -> str:
+    """What trading a side cost, and what it could have cost."""
+    free, paid = result["break_even_cost"], result["cost_per_side"]
+    bearable = "none: it lost before costs" if free is not None and free <= 0 else points(free)
+    return figures_table([("Cost a side, of notional", points(paid)), ("Break-even cost a side: net would be 0", bearable)])
+
+
+def hold_table(run: Run) -> str:
+    """The run beside buying and holding, and beside holding at its own risk."""
+    r = run.result
+    own = {**r, "exposure": r["matched_hold"]["exposure"]["exposure"]}
+    named = {
+        run.name: own,
+        "buy and hold": r["buy_and_hold"],
+        "hold at its mean exposure": r["matched_hold"]["exposure"],
+        "hold at its volatility": r["matched_hold"]["volatility"],
+    }
+    rows = (hold_row(name, values) for name, values in named.items())
+    return table(["", "Exposure", "Return", "A year", "Sharpe", "Volatility", "Max drawdown"], rows)
+
+
+def hold_row(name: str, r: Mapping[str, Any]) -> str:
+    """One line of the comparison."""
+    gain = coloured(percent(r["total_return"], 1, True), r["total_return"])
+    exposure = UNKNOWN if r["exposure"] is None else f"{number(r['exposure'])} x"
+    return row(
+        [
+            escape(name),
+            exposure,
+            gain,
+            percent(r["cagr"], 1, True),
+            number(r["sharpe"]),
+            percent(r["volatility"], 1),
+            percent(r["max_drawdown"], 1),
+        ]
+    )
+
+
+def regime_table(by_regime: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Figures of each regime, of each symbol where there are several."""
+    several = len(by_regime) > 1
+    head = [*(["Symbol"] if several else []), "Regime", "Time", "Return", "Hold", "Sharpe", "Trades", "Won", "Result of trades"]
+    rows = (
+        row([*([escape(symbol)] if several else []), *regime_cells(name, r)])
+        for symbol, found in by_regime.items()
+        for name, r in found.items()
+    )
+    return table(head, rows)
+
+
+def regime_cells(name: str, r: Mapping[str, Any]) -> list[str]:
+    """One regime's line."""
+    return [
+        escape(name.replace("_", " ").capitalize()),
+        percent(r["time_share"], 1),
+        coloured(percent(r["total_return"], 1, True), r["total_return"]),
+        percent(r["hold_return"], 1, True),
+        number(r["sharpe"]),
+        f"{r['trades']:,}",
+        percent(r["win_rate"], 1),
+        coloured(money(r["pnl"], True), r["pnl"]),
+    ]
 
 
 def figures_table(pairs: Iterable[tuple[str, str]]) -> str:
@@ -111,7 +175,7 @@ def trade_figures(result: Mapping[str, Any], bar_ms: int) -> list[tuple[str, str
         ("Mean holding", span(r["average_bars_held"], bar_ms)),
         ("Mean leverage", f"{number(r['average_leverage'])} x"),
         ("Turnover, a year", f"{number(r['turnover'], 1)} x"),
-        ("Bars that reached stop and take (stop assumed)", f"{r['ambiguous']['bars']:,}"),
+        ("Bars that reached take and stop (the worse assumed)", f"{r['ambiguous']['bars']:,}"),
     ]
 
 

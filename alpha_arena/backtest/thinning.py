@@ -11,6 +11,7 @@ from alpha_arena.core.types import Candles, Floats, Ints
 
 MOST_CANDLES = 2000
 STRETCHES = 500
+MEANS = 300
 LENGTHS_MS = tuple(
     count * UNIT_MS[unit]
     for unit, counts in {"m": (1, 5, 15, 30), "h": (1, 2, 4, 6, 12), "d": (1, 2, 4, 7, 14, 28)}.items()
@@ -51,3 +52,10 @@ def extremes(lines: Sequence[Floats], stretches: int = STRETCHES) -> Ints:
         edge + pick(line[edge:end]) for line in lines for edge, end in zip(edges, ends, strict=True) for pick in (np.argmin, np.argmax)
     ]
     return np.unique(np.array([0, rows - 1, *peaks], np.int64))
+
+
+def means(line: Floats, stretches: int = MEANS) -> tuple[Ints, Floats]:
+    """First row and mean of each stretch, the bars themselves where they are few; the last row closes the last stretch."""
+    edges = np.unique(np.linspace(0, line.size, min(stretches, line.size) + 1).astype(np.int64))
+    mean = np.add.reduceat(line, edges[:-1]) / np.diff(edges)
+    return np.r_[edges[:-1], line.size - 1], np.r_[mean, mean[-1]]

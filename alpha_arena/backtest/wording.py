@@ -7,6 +7,8 @@ from math import isfinite
 import numpy as np
 
 UNKNOWN = "–"
+FRACTIONS = ("total_return", "cagr", "max_drawdown", "win_rate", "exposure_time", "volatility", "buy_and_hold_return")
+COUNTS = ("trades", "orders", "stopped")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -23,6 +25,37 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
 def percent(value: float | None, digits: int = 2, sign: bool = False) -> str:
     """A fraction as percent."""
     return UNKNOWN if value is None or not isfinite(value) else f"{number(value * 100, digits, sign)} %"
+
+
+def figure(name: str, value: float | None, sign: bool = False) -> str:
+    """A figure of result.json: fractions as percent, counts without decimals, infinity as such."""
+    if value is not None and value == float("inf"):
+        return "∞"
+    return percent(value, 1, sign) if name in FRACTIONS else number(value, 0 if name in COUNTS else 2, sign)
+
+
+def value_text(value: object, digits: int = 6) -> str:
+    """A parameter's value as it is written in YAML, numbers with so many significant digits; unknown where there is none."""
+    if value is None or (isinstance(value, float) and not isfinite(value)):
+        return UNKNOWN
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    return f"{value:.{digits}g}" if isinstance(value, int | float | np.number) else str(value)
+
+
+def words(name: str) -> str:
+    """The name of a figure or a check as it is written in a sentence."""
+    return name.replace("_", " ").replace("sharpe", "Sharpe")
+
+
+def points(value: float | None) -> str:
+    """A fraction as basis points."""
+    return UNKNOWN if value is None or not isfinite(value) else f"{number(value * 1e4)} bp"
+
+
+def letter(group: int) -> str:
+    """The letter of a group of the board, the first is 1; all from the 26th on share one."""
+    return chr(ord("a") + min(group - 1, 25))
 
 
 def money(value: float | None, sign: bool = False) -> str:
@@ -53,4 +86,5 @@ def span(bars: float | None, bar_ms: int) -> str:
     if bars is None:
         return UNKNOWN
     hours = bars * bar_ms / 3_600_000
-    return f"{number(hours / 24, 1)} days" if hours >= 48 else f"{number(hours, 1)} h"
+    value, unit = (hours / 24, "days") if hours >= 48 else (hours, "h")
+    return f"{number(value, 1).removesuffix('.0')} {unit}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import View
-from alpha_arena.core.types import Target
-from alpha_arena.risk.limits import Fraction, flatten, hold
+from alpha_arena.core.types import Bools, Signals, Target
+from alpha_arena.core.walk import Walk
+from alpha_arena.risk.limits import SLACK, Fraction, flatten, hold
 
 CAUSE = "drawdown "
 
@@ -39,6 +41,14 @@ class DrawdownHalt:
     def halts(self, view: View) -> str:
         """The reason to latch a halt at this close, "" for none."""
         return "" if view.risk.halted else self._reached(view)
+
+    def binds(self, signals: Signals, walk: Walk) -> Bools:
+        """Everything that is wanted once the drawdown was reached or equity gone."""
+        peak = walk.peak
+        left = np.divide(walk.equity, peak, out=np.ones(peak.size), where=peak > 0)
+        halted: Bools = np.logical_or.accumulate((1 - left >= self.max_drawdown - SLACK) | (walk.equity <= 0))
+        halted &= signals.exposure != 0
+        return halted
 
     def _reached(self, view: View) -> str:
         peak = view.risk.peak_equity

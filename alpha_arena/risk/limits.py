@@ -6,9 +6,10 @@ from dataclasses import replace
 from math import copysign
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
-from alpha_arena.core.types import Target
+from alpha_arena.core.types import Bools, Floats, Target
 
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 QuoteLimit = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
@@ -29,6 +30,12 @@ def hold(target: Target, present: float, why: str) -> Target:
     if target.exposure * present <= 0:
         return replace(target, exposure=0.0, why=why) if target.exposure else target
     return target if abs(target.exposure) <= abs(present) * (1 + SLACK) else replace(target, exposure=present, why=why)
+
+
+def held_back(exposure: Floats, present: Floats) -> Bools:
+    """Where `hold` would change a target, shape [T]; without its slack, since the same exposure may differ in its last digits."""
+    changed: Bools = (exposure != 0) & ((exposure * present <= 0) | (np.abs(exposure) > np.abs(present)))
+    return changed
 
 
 def flatten(target: Target, why: str) -> Target:

@@ -8,8 +8,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import View
-from alpha_arena.core.types import Target
-from alpha_arena.risk.limits import hold
+from alpha_arena.core.types import Bools, Signals, Target
+from alpha_arena.core.walk import Walk
+from alpha_arena.risk.limits import held_back, hold
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -23,3 +24,7 @@ class MinConfidence:
         if target.confidence >= self.minimum:
             return target
         return hold(target, view.exposure(symbol), f"confidence {target.confidence:.2f} < {self.minimum:.2f}")
+
+    def binds(self, signals: Signals, walk: Walk) -> Bools:
+        """Where `limit` would hold."""
+        return ~(signals.confidence >= self.minimum) & held_back(signals.exposure, walk.exposure)

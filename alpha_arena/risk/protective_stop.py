@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import View
-from alpha_arena.core.types import Target
+from alpha_arena.core.types import Floats, Signals, Target
 
 Loss = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
@@ -27,3 +27,9 @@ class ProtectiveStop:
             return target
         side = 1 if target.exposure > 0 else -1
         return replace(target, stop=view.prices[symbol] * (1 - side * self.max_loss))
+
+    def over(self, signals: Signals, close: Floats) -> Signals:
+        """`limit` on every row."""
+        from alpha_arena.risk.levels import stops_within
+
+        return replace(signals, stop=stops_within(signals.exposure, signals.stop, close, self.max_loss))

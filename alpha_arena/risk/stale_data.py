@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import floor
 from typing import Annotated
 
+import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from alpha_arena.core.market import View
-from alpha_arena.core.types import Target
-from alpha_arena.risk.limits import hold
+from alpha_arena.core.market import Market, View
+from alpha_arena.core.types import Bools, Ints, Signals, Target
+from alpha_arena.core.walk import Walk
+from alpha_arena.risk.limits import held_back, hold
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -34,6 +36,11 @@ class StaleData:
             return hold(target, view.exposure(symbol), f"prices stand still without any trade for more than {self.max_age_bars:.1f} bars")
         return target
 
+    def binds(self, signals: Signals, walk: Walk) -> Bools:
+        """Where `limit` would hold: a close of the past is decided at once, so that only prices that stand still are stale."""
+        still = still_for(walk.market)[len(walk.market) - walk.equity.size :]
+        return (still > floor(self.max_age_bars)) & held_back(signals.exposure, walk.exposure)
+
     def _stands_still(self, symbol: str, view: View) -> bool:
         market, last = view.study.markets[symbol], view.t[symbol] + 1
         first = last - floor(self.max_age_bars) - 1
@@ -41,3 +48,13 @@ class StaleData:
             return False
         rows = slice(first, last)
         return not market.volume[rows].any() and bool(market.high[rows].max() == market.low[rows].min())
+
+
+def still_for(market: Market) -> Ints:
+    """Bars up to and including each row in which nothing was traded, all at one price; shape [T]."""
+    quiet = (market.volume == 0) & (market.high == market.low)
+    goes_on = quiet.copy()
+    goes_on[1:] &= quiet[:-1] & (market.high[1:] == market.high[:-1])
+    goes_on[:1] = False
+    row = np.arange(quiet.size)
+    return np.where(quiet, row - np.maximum.accumulate(np.where(goes_on, 0, row)) + 1, 0)

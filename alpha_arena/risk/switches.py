@@ -18,9 +18,10 @@ def obey(target: Target, symbol: str, view: View) -> Target:
     A bar of the past that is caught up with is decided as people wanted it then. Unlike a rule, a kill switch that holds keeps a position
     that the decider would close.
     """
-    told, present = view.risk.told, view.exposure(symbol)
+    told = view.risk.told
     if told == UNTOLD:
         return target
+    present = view.exposure(symbol)
     killed = told.killed if told.killed_ms <= view.now_ms else ""
     if killed == "hold":
         held = replace(target, exposure=present, stop=nan, take=nan, forced=False)

@@ -42,6 +42,7 @@ class Case:
         bars: (open, high, low, close) of each row. hours: opens of the bars, 0, 1, 2 ... by default.
         exposure: target at each close. stop, take: rows of levels that are not NaN. forced: rows at which the reduction is demanded.
         funding: (hour, rate). mark: rows on which the mark price differs from the traded one.
+        detail: the shorter bars inside rows, one after the other; a None is missing.
         costs: what differs from FREE. fixed: equity that sizes positions, None for the account's own.
         trades: expected closed trades, in order; only the keys given are compared.
         equity, quantity: expected at rows. assumed: payments at an assumed rate.
@@ -59,6 +60,7 @@ class Case:
     funding: Sequence[tuple[float, float]] = ()
     hours: Sequence[int] = ()
     mark: Mapping[int, Bar] = field(default_factory=dict)
+    detail: Mapping[int, Sequence[Bar | None]] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     leverage: float = 2.0
     capital: float = 1000.0
@@ -81,6 +83,14 @@ class Case:
     def marks(self) -> Candles | None:
         """Bars of the mark price, if it is given."""
         return self.candles({**dict(enumerate(self.bars)), **self.mark}) if self.mark else None
+
+    @property
+    def details(self) -> Market | None:
+        """Shorter bars, a quarter of an hour each, if any are given."""
+        given = [(T0 + row * HOUR + part * HOUR // 4, *bar) for row, bars in self.detail.items() for part, bar in enumerate(bars) if bar]
+        ts, *prices = np.array(given, float).reshape(-1, 5).T
+        candles = Candles(ts.astype(np.int64), *prices, np.ones(ts.size))
+        return Market.of("BTC/USDT:USDT", HOUR // 4, candles) if self.detail else None
 
     def candles(self, bars: Mapping[int, Bar]) -> Candles:
         """Bars as columns."""
@@ -113,7 +123,7 @@ class Case:
         return Instrument("BTC/USDT:USDT", lot=self.lot, tick=0.01, contract_size=1.0, max_leverage=100, as_of="2024-01-01")
 
 
-def held(bar: Bar, exit_row: Mapping[str, Any] | None, name: str, side: int = 1, stop: float = 95, take: float = 110) -> Case:
+def held(bar: Bar, exit_row: Mapping[str, Any] | None, name: str, side: int = 1, stop: float = 95, take: float = 110, **more: Any) -> Case:
     """A position of 5 at 100 (entered in row 1) with both levels, and what a bar in row 2 does to it."""
     size = side * 0.5
     trades = (
@@ -129,6 +139,7 @@ def held(bar: Bar, exit_row: Mapping[str, Any] | None, name: str, side: int = 1,
         take={0: take},
         trades=trades,
         quantity={1: side * 5, 2: 0 if exit_row else side * 5},
+        **more,
     )
 
 
@@ -346,6 +357,14 @@ LEVELS = [
         trades=[{"entry_price": 101, "exit_price": 110, "fees": 0.55, "pnl": 44.45}],
     ),
     Case(
+        "of both levels in the bar of the entry the stop is taken",
+        bars=[FLAT, (100, 112, 94, 100), FLAT],
+        exposure=[0.5, 0.5, 0.5],
+        stop={0: 95},
+        take={0: 110},
+        trades=[{"entry_row": 1, "exit_row": 1, "exit_price": 95, "exit_reason": "stop"}],
+    ),
+    Case(
         "levels act in the bar of the entry",
         bars=[FLAT, (100, 101, 94, 97), FLAT],
         exposure=[0.5, 0.5, 0.5],
@@ -527,6 +546,58 @@ ARMING = [
     ),
 ]
 
+BOTH, LOW_FIRST, HIGH_FIRST = (100, 112, 94, 100), (100, 101, 94, 96), (100, 112, 99, 110)
+STOPPED, TAKEN = {"exit_price": 95, "exit_reason": "stop"}, {"exit_price": 110, "exit_reason": "take"}
+DETAIL = [
+    held(BOTH, STOPPED, "detail: the stop came first", detail={2: [FLAT, LOW_FIRST, HIGH_FIRST, FLAT]}),
+    held(BOTH, TAKEN, "detail: the take came first", detail={2: [FLAT, HIGH_FIRST, LOW_FIRST, FLAT]}),
+    held(BOTH, STOPPED, "detail: where a shorter bar reached both the stop is assumed", detail={2: [FLAT, BOTH, HIGH_FIRST, FLAT]}),
+    held(BOTH, STOPPED, "detail: with a shorter bar missing the stop is assumed", detail={2: [FLAT, HIGH_FIRST, None, LOW_FIRST]}),
+    held(BOTH, STOPPED, "detail: of other bars it says nothing", detail={1: [FLAT, HIGH_FIRST, FLAT, FLAT], 3: [HIGH_FIRST] * 4}),
+    held(BOTH, STOPPED, "detail: where none of it reached a level the stop is assumed", detail={2: [FLAT] * 4}),
+    held(
+        BOTH,
+        {"exit_price": 94, "exit_reason": "stop"},
+        "detail: a shorter bar that opens beyond the stop is filled there",
+        detail={2: [FLAT, (94, 112, 94, 100), FLAT, FLAT]},
+    ),
+    held(BOTH, TAKEN, "detail: a shorter bar that opens beyond the take", detail={2: [FLAT, (112, 112, 94, 100), FLAT, FLAT]}),
+    held((93, 112, 92, 95), {"exit_price": 93, "exit_reason": "stop"}, "detail: a gap over the stop is none", detail={2: [HIGH_FIRST] * 4}),
+    held((113, 115, 90, 91), TAKEN, "detail: a gap over the take is none", detail={2: [LOW_FIRST] * 4}),
+    held((100, 109, 94, 100), STOPPED, "detail: a bar that reached one level is not looked into", detail={2: [HIGH_FIRST] * 4}),
+    held(
+        (100, 106, 89, 100),
+        {"exit_price": 90, "exit_reason": "take"},
+        "detail, short: the take came first",
+        -1,
+        105,
+        90,
+        detail={2: [FLAT, (100, 101, 89, 90), (90, 106, 90, 100), FLAT]},
+    ),
+    *(
+        levered(
+            f"detail: {reason} came first of liquidation and take",
+            (50_000, 56_000, 45_000, 50_000),
+            {"exit_price": price, "exit_reason": reason},
+            take={0: 55_000},
+            detail={2: parts},
+        )
+        for reason, price, parts in [
+            ("liquidation", 45_000, [(50_000, 50_000, 45_000, 50_000), (50_000, 56_000, 50_000, 50_000), *[(50_000,) * 4] * 2]),
+            ("take", 55_000, [(50_000, 56_000, 50_000, 50_000), (50_000, 50_000, 45_000, 50_000), *[(50_000,) * 4] * 2]),
+        ]
+    ),
+    Case(
+        "detail: in the bar of the entry too",
+        bars=[FLAT, BOTH, FLAT],
+        exposure=[0.5, 0.5, 0.5],
+        stop={0: 95},
+        take={0: 110},
+        detail={1: [HIGH_FIRST, LOW_FIRST, FLAT, FLAT]},
+        trades=[{"entry_row": 1, "exit_row": 1, **TAKEN}],
+    ),
+]
+
 MARGIN = [
     *(
         levered(
@@ -660,7 +731,18 @@ FUNDING = [
         equity={9: 999.5, 10: 999.45, 11: 999.45},
         assumed=1,
     ),
+    *(
+        Case(
+            f"{quantity} BTC at 60,000 pay {paid} at 1 bp",
+            bars=[(60_000,) * 4] * 4,
+            exposure=[quantity * 0.1] * 2 + [0] * 2,
+            capital=600_000,
+            funding=[(2, 0.0001)],
+            trades=[{"quantity": abs(quantity), "funding": paid, "pnl": -paid}],
+        )
+        for quantity, paid in [(2, 12.0), (-2, -12.0), (0.1, 0.6)]
+    ),
     Case("what is not known costs nothing while flat", bars=[FLAT] * 12, exposure=[0] * 12, funding=[(2, 0.001)], equity={11: 1000}),
 ]
 
-CASES = [*ORDERS, *LEVELS, *ARMING, *MARGIN, *FUNDING]
+CASES = [*ORDERS, *LEVELS, *ARMING, *DETAIL, *MARGIN, *FUNDING]

@@ -26,7 +26,7 @@ class Outcome:
 
 def run_kernel(case: Case) -> Simulation:
     """A case through the vectorised backtest."""
-    given = {"mark": case.marks, "forced": case.demanded, "fixed_equity": case.fixed}
+    given = {"mark": case.marks, "forced": case.demanded, "fixed_equity": case.fixed, "detail": case.details}
     return simulate(case.market, case.signals, case.terms, case.instrument, case.leverage, case.capital, **given)
 
 
@@ -51,7 +51,8 @@ def loop(case: Case) -> Outcome:
     """The trading loop with the simulated executor."""
     if case.mark:
         pytest.skip("the stored bars that the loop reads have no mark price")
-    r = looped(case.market, case.signals, case.terms, case.instrument, case.leverage, case.capital, case.demanded, case.fixed)
+    given = (case.market, case.signals, case.terms, case.instrument, case.leverage, case.capital, case.demanded, case.fixed)
+    r = looped(*given, case.details)
     row = {ts: i for i, ts in enumerate(r.ts.tolist())}
     trades = [{**t, "entry_row": row[t["entry_ts"]], "exit_row": row[t["exit_ts"]]} for t in r.trades.to_dict("records")]
     bought = r.fills.groupby("ts")["quantity"].sum().reindex(r.ts, fill_value=0.0).cumsum()

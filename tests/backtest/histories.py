@@ -62,4 +62,15 @@ def wishes(rng: np.random.Generator, close: Floats, leverage: float) -> Signals:
     return Signals(exposure, np.round(stop, 2), np.round(take, 2), np.ones(rows))
 
 
+def inside(h: History, seed: int) -> Market:
+    """Shorter bars that wander between each bar's low and high; some are missing."""
+    rng, m = np.random.default_rng(seed), h.market
+    low, high = np.repeat(m.low, 4), np.repeat(m.high, 4)
+    first, last, one, other = (low + (high - low) * rng.random(low.size) for _ in range(4))
+    top, bottom = np.maximum.reduce([first, last, one, other]), np.minimum.reduce([first, last, one, other])
+    ts = (m.ts[:, None] + np.arange(4) * HOUR // 4).ravel()
+    there = rng.random(ts.size) < 0.98
+    return Market.of(m.symbol, HOUR // 4, Candles(ts, first, top, bottom, last, np.ones(ts.size))[there])
+
+
 histories = st.builds(history, st.integers(0, 2**32 - 1), st.integers(2, 80), st.sampled_from([1.0, 3.0, 10.0, 50.0]))

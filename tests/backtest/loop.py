@@ -43,6 +43,7 @@ def looped(
     initial_capital: float,
     forced: np.ndarray,
     fixed_equity: float | None = None,
+    detail: Market | None = None,
 ) -> Record:
     """As `simulate`, through the loop."""
     nothing = np.full(len(market), np.nan)
@@ -50,5 +51,6 @@ def looped(
     study = Study({market.symbol: market}, {market.symbol: {}}, {market.symbol: regimes}, {market.symbol: {}})
     instruments = {market.symbol: instrument}
     trader = Trader("script", "1h", instruments, Script(signals, forced, leverage), [], costs, "script", fixed_equity)
-    store = play(study, trader, initial_capital, window(study.markets, None, None))
+    details = {market.symbol: detail} if detail is not None else {}
+    store = play(study, trader, initial_capital, window(study.markets, None, None), details=details)
     return record_of(store, study.markets, initial_capital)

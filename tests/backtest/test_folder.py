@@ -214,4 +214,4 @@ def test_candles_that_are_few_or_very_many() -> None:
 def test_numbers_for_people() -> None:
     """A true minus, zero without a sign, a dash for what is not known."""
     assert [number(-1234.5), number(-0.001, sign=True), number(None), percent(0.1234, 1, True)] == ["−1,234.50", "0.00", "–", "+12.3 %"]
-    assert [money(1_234_567.8), span(48, 3_600_000), span(5, 3_600_000), span(None, 1)] == ["1,234,568", "2.0 days", "5.0 h", "–"]
+    assert [money(1_234_567.8), span(48, 3_600_000), span(5, 3_600_000), span(None, 1)] == ["1,234,568", "2 days", "5 h", "–"]

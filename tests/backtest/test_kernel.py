@@ -151,7 +151,7 @@ def test_refusals() -> None:
     refused(DataError, "exposure of row 4", signals=holed)
 
 
-COMPILED = tuple(f"alpha_arena.backtest.{name}" for name in ("jit", "trips", "kernel"))
+COMPILED = tuple(f"alpha_arena.backtest.{name}" for name in ("jit_parts", "jit", "tally", "trips", "closes", "kernel"))
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def interpreted() -> Iterator[ModuleType]:
 def test_without_compilation_it_is_the_same(interpreted: ModuleType) -> None:
     """The loop as plain Python, as with NUMBA_DISABLE_JIT=1, to the last digits."""
     for case in CASES:
-        given = {"mark": case.marks, "forced": case.demanded, "fixed_equity": case.fixed}
+        given = {"mark": case.marks, "forced": case.demanded, "fixed_equity": case.fixed, "detail": case.details}
         plain = interpreted.simulate(case.market, case.signals, case.terms, case.instrument, case.leverage, case.capital, **given)
         assert plain.equity == pytest.approx(run_kernel(case).equity, rel=1e-12), case.name
     h = history(2, 2000, 3.0)

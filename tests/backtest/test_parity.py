@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from histories import COSTS, INSTRUMENT, History, histories
+from histories import COSTS, INSTRUMENT, History, histories, inside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loop import looped
@@ -21,13 +21,14 @@ CAPITAL = 10_000.0
 COSTLY = [COSTS, replace(COSTS, stop_slippage=0.02), replace(COSTS, taker_fee=0.003, maintenance_margin=0.0), replace(COSTS, slippage=0.01)]
 
 
-@given(histories, st.sampled_from([None, 5_000.0]), st.sampled_from(COSTLY))
-@settings(max_examples=100, deadline=None)
-def test_kernel_equals_loop(h: History, fixed: float | None, costs: Costs) -> None:
+@given(histories, st.sampled_from([None, 5_000.0]), st.sampled_from(COSTLY), st.none() | st.integers(0, 2**32 - 1))
+@settings(max_examples=150, deadline=None)
+def test_kernel_equals_loop(h: History, fixed: float | None, costs: Costs, seed: int | None) -> None:
     """Fills, trades, equity and funding to 1e-9 on random histories with gaps, reversals, levels, liquidations, and dear costs."""
     terms = (h.market, h.signals, costs, INSTRUMENT, h.leverage, CAPITAL)
-    ours = from_simulation(simulate(*terms, forced=h.forced, fixed_equity=fixed), h.market, h.signals, CAPITAL)
-    theirs = looped(*terms, h.forced, fixed)
+    detail = None if seed is None else inside(h, seed)
+    ours = from_simulation(simulate(*terms, forced=h.forced, fixed_equity=fixed, detail=detail), h.market, h.signals, CAPITAL)
+    theirs = looped(*terms, h.forced, fixed, detail)
     for table in ("fills", "trades"):
         pd.testing.assert_frame_equal(getattr(theirs, table), getattr(ours, table), rtol=1e-9, atol=1e-9)
     assert theirs.equity == pytest.approx(ours.equity, rel=1e-9, abs=1e-9 * CAPITAL)

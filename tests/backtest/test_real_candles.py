@@ -12,7 +12,8 @@ from histories import COSTS
 
 from alpha_arena.backtest.kernel import equity_curve, simulate
 from alpha_arena.backtest.record import from_simulation
-from alpha_arena.backtest.result import Run, Terms, buy_and_hold
+from alpha_arena.backtest.reference import buy_and_hold
+from alpha_arena.backtest.result import Run, Terms
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.market import Market
 from alpha_arena.core.ports import Strategy

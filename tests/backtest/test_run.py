@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import inf, nan
 
 import numpy as np
 import pandas as pd
 import pytest
-from candle_tables import CASES, FLAT, HOUR, T0, Case
+from candle_tables import CASES, FLAT, HOUR, T0, Bar, Case
 from engines import run_kernel
 from histories import COSTS, INSTRUMENT, History, histories, history
 from hypothesis import given, settings
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from alpha_arena.backtest import statistics as figures
 from alpha_arena.backtest.kernel import simulate
 from alpha_arena.backtest.record import SIGNAL_COLUMNS, TRADE_COLUMNS, Record, from_bookings, from_simulation
-from alpha_arena.backtest.result import Run, Terms, buy_and_hold, plain, shown
+from alpha_arena.backtest.reference import buy_and_hold
+from alpha_arena.backtest.result import Run, Terms, plain, shown
 from alpha_arena.core.market import Market
 from alpha_arena.core.records import Booking, Decision, RegimeContext
 from alpha_arena.core.types import Account, Candles, Fill, Payment, Position, Target
@@ -125,12 +127,33 @@ def test_an_open_position_is_no_trade() -> None:
 def test_bars_that_do_not_say_which_came_first() -> None:
     """Stop and take in one bar: counted, with what the take would have brought more; a gap over the stop is no doubt."""
     doubtful = run_of(case_named("of a stop and a take in one bar the stop is taken")).result["ambiguous"]
-    assert doubtful == {"bars": 1, "share_of_trades": 1, "gain_if_take_first": 75}
+    assert [doubtful[name] for name in ("bars", "decided_by_detail", "left", "gain_if_take_first")] == [1, 0, 1, 75]
+    assert [doubtful[name] for name in ("share_of_trades", "share_of_bars")] == [1, 0.25]
     assert run_of(case_named("short: of both the stop")).result["ambiguous"]["gain_if_take_first"] == 75
     assert run_of(case_named("an open beyond the stop is the stop's price")).result["ambiguous"]["bars"] == 0
     bars = [FLAT, FLAT, FLAT, (100, 112, 94, 100)]
     moved = Case("", bars, [0.5] * 4, stop={0: 90, 1: 95, 2: 80}, take={0: 120, 2: 110})
     assert run_of(moved).result["ambiguous"]["bars"] == 1
+
+
+@pytest.mark.parametrize(
+    ("bar", "side", "stop", "expected"),
+    [
+        ((100, 112, 48, 100), 1, nan, (1, 300)),
+        ((100, 152, 88, 100), -1, nan, (1, 300)),
+        # liquidation is nearer than the stop, and the stop than liquidation
+        ((100, 112, 48, 100), 1, 40, (1, 300)),
+        ((100, 112, 48, 100), 1, 95, (1, 75)),
+        ((100, 109, 48, 100), 1, nan, (0, 0)),
+        ((100, 112, 51, 100), 1, nan, (0, 0)),
+        ((49, 112, 48, 100), 1, nan, (0, 0)),
+    ],
+)
+def test_bars_that_reached_liquidation_and_take(bar: Bar, side: int, stop: float, expected: tuple[int, float]) -> None:
+    """Five are liquidated at 50.2 (a short of five at 149.4) and pay 50 (150); the take lies 10 from the entry at 100."""
+    case = Case("", [FLAT, FLAT, bar], [0.5 * side] * 3, stop={0: stop}, take={0: 100 + 10 * side})
+    told = run_of(case).result["ambiguous"]
+    assert (told["bars"], told["gain_if_take_first"]) == (expected[0], pytest.approx(expected[1]))
 
 
 def test_use_of_capital() -> None:
@@ -177,6 +200,31 @@ def test_plain_values() -> None:
         "a": [None, None, 1.5, 2, True],
         "b": [None, None, "x"],
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("detail: the stop came first", (1, 1, 0)),
+        ("detail: the take came first", (1, 1, 0)),
+        ("detail, short: the take came first", (1, 1, 0)),
+        ("detail: a shorter bar that opens beyond the take", (1, 1, 0)),
+        ("detail: where a shorter bar reached both the stop is assumed", (1, 0, 1)),
+        ("detail: with a shorter bar missing the stop is assumed", (1, 0, 1)),
+        ("detail: where none of it reached a level the stop is assumed", (1, 0, 1)),
+        ("detail: liquidation came first of liquidation and take", (1, 1, 0)),
+        ("detail: take came first of liquidation and take", (1, 1, 0)),
+        ("detail: a gap over the take is none", (0, 0, 0)),
+        ("detail: a bar that reached one level is not looked into", (0, 0, 0)),
+    ],
+)
+def test_what_shorter_bars_decide(name: str, expected: tuple[int, int, int]) -> None:
+    """Doubtful bars, those decided and those left; shares are of what is left."""
+    case = case_named(name)
+    record = replace(record_of(case), details={BTC: case.details})
+    told = Run.of("table", record, Terms(case.terms, {BTC: case.instrument}, case.leverage)).result["ambiguous"]
+    assert (told["bars"], told["decided_by_detail"], told["left"]) == expected
+    assert (told["share_of_trades"], told["share_of_bars"]) == (expected[2], expected[2] / case.rows)
 
 
 def test_buying_and_holding_two_symbols() -> None:
@@ -239,8 +287,8 @@ def test_the_loop_leaves_the_same_record(name: str) -> None:
     assert theirs.funding == pytest.approx(ours.funding)
 
 
-def test_several_symbols_are_named() -> None:
-    """Trades and signals of two symbols carry the symbol; exposure is net, the market is used where either is held."""
+def two_symbols() -> Record:
+    """One long and one short over three bars, the long one closed with a gain."""
     ts = [T0 + row * HOUR for row in range(3)]
     held = {"a": Position(1.0, 100.0), "b": Position(-1.0, 100.0)}
     fills = tuple(Fill(s, s, ts[1], s, p.quantity, 100.0, 0.1) for s, p in held.items())
@@ -253,12 +301,17 @@ def test_several_symbols_are_named() -> None:
     price = np.full(3, 100.0)
     markets = {s: Market.of(s, HOUR, Candles(np.array(ts), price, price, price, price, price)) for s in held}
     decisions = [decided(stamp, Target(0.1), s) for stamp in ts for s in held]
-    record = from_bookings(bookings, decisions, markets, 1000.0)
+    return from_bookings(bookings, decisions, markets, 1000.0)
+
+
+def test_several_symbols_are_named() -> None:
+    """Trades and signals of two symbols carry the symbol; exposure is net, the market is used where either is held."""
+    record = two_symbols()
     assert record.trades["symbol"].tolist() == ["a"]
     assert list(record.signals) == ["symbol", *SIGNAL_COLUMNS]
     assert record.exposure[1] == 0
     assert record.notional.tolist() == [0, 200, 100]
-    run = Run.of("two", record, Terms(COSTS, dict.fromkeys(held, INSTRUMENT), 2.0))
+    run = Run.of("two", record, Terms(COSTS, dict.fromkeys(record.markets, INSTRUMENT), 2.0))
     assert run.result["simulation"]["lot"] == {"a": 0.001, "b": 0.001}
     assert [p["symbol"] for p in run.result["open_positions"]] == ["b"]
     assert run.result["exposure_time"] == pytest.approx(2 / 3)

@@ -38,7 +38,12 @@ VECTORS = [
     ("lo", s.lo_factor(0.2 ** np.arange(1, 12), 12), 2.87884869),
     ("wrong year", s.sharpe(R, 252), 2.5311617),
     ("expected_best 10", s.expected_best(10), 1.574598),
+    ("expected_best 45", s.expected_best(45), 2.235640),
+    ("expected_best 100", s.expected_best(100), 2.530603),
     ("expected_best 1000", s.expected_best(1000), 3.255122),
+    ("best by luck of 100", sqrt(0.5 / 250) * s.expected_best(100), 0.113172),
+    ("best by luck of 46", sqrt(0.5 / 250) * s.expected_best(46), 0.100362),
+    ("days of another year", s.deflated_sharpe(2.5 / sqrt(252), 1250, -3, 10, sqrt(0.5 / 252), 100), 0.899672),
 ]
 
 
@@ -49,7 +54,15 @@ def test_vector(value: float, expected: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trials", "skew", "kurt", "expected"), [(100, -3, 10, 0.900397), (46, -3, 10, 0.950502), (88, 0, 3, 0.950491), (10, -3, 10, 0.993880)]
+    ("trials", "skew", "kurt", "expected"),
+    [
+        (100, -3, 10, 0.900397),
+        (46, -3, 10, 0.950502),
+        (88, 0, 3, 0.950491),
+        (10, -3, 10, 0.993880),
+        (1000, -3, 10, 0.639915),
+        (100, 0, 3, 0.942771),
+    ],
 )
 def test_deflated_sharpe_of_the_paper(trials: int, skew: float, kurt: float, expected: float) -> None:
     """V1: annual Sharpe 2.5 over 1250 days of 250 a year, variance of the trials 1/2 a year."""
@@ -63,11 +76,19 @@ def test_probabilistic_sharpe_of_the_paper() -> None:
     assert s.least_track_record(0.458, -2.448, 10.164) == pytest.approx(34.5575, abs=1e-4)
 
 
+def test_a_sharpe_without_error_is_certain() -> None:
+    """Moments of two values can leave no error, or one below 0 by rounding; nothing is divided by it."""
+    assert s.sharpe_error(1.0, 2.0, 5.0 - 1e-15) == 0.0
+    assert [s.probabilistic_sharpe(1.0, 10, 2.0, 5.0 - 1e-15, b) for b in (0.0, 2.0)] == [1.0, 0.0]
+
+
 def test_track_record_of_the_paper() -> None:
     """V3; where the benchmark is not exceeded no record is long enough."""
     daily = s.least_track_record(2 / sqrt(252), 0, 3, 1 / sqrt(252))
-    monthly = s.least_track_record(2 / sqrt(12), -0.72, 5.78, 1 / sqrt(12))
-    assert [daily, monthly] == pytest.approx([688.2080, 59.8951], abs=1e-4)
+    weekly = s.least_track_record(2 / sqrt(52), 0, 3, 1 / sqrt(52))
+    monthly = s.least_track_record(2 / sqrt(12), 0, 3, 1 / sqrt(12))
+    skewed = s.least_track_record(2 / sqrt(12), -0.72, 5.78, 1 / sqrt(12))
+    assert [daily, weekly, monthly, skewed] == pytest.approx([688.2080, 147.0993, 38.8776, 59.8951], abs=1e-4)
     assert s.least_track_record(0.1, 0, 3, 0.1) == inf
 
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpha_arena.core.market import Market, Study, View
-from alpha_arena.core.types import Account, Candles, Position, RiskState, Target
+from alpha_arena.core.ports import PathRule
+from alpha_arena.core.types import Account, Candles, Position, RiskState, Signals, Target
+from alpha_arena.core.walk import Walk
 from alpha_arena.risk.cooldown import Cooldown
 from alpha_arena.risk.drawdown_halt import DrawdownHalt
 from alpha_arena.risk.max_leverage import MaxLeverage
@@ -165,3 +167,29 @@ def test_a_day_has_so_many_orders() -> None:
 def test_a_confidence_that_is_no_number_is_no_confidence() -> None:
     """NaN never passes a threshold."""
     assert MinConfidence(0.6).limit(Target(0.5, confidence=nan), "X", view()).exposure == 0
+
+
+def walk(**columns: list[float]) -> Walk:
+    """Four closes at 100 with an equity of 10,000, flat and without orders but for the columns given."""
+    close, ts = np.full(4, 100.0), np.arange(4) * HOUR
+    values = {"equity": np.full(4, 1e4), "sizing": np.full(4, 1e4), "quantity": np.zeros(4), "orders": np.zeros(4, np.int64)}
+    values |= {"stopped": np.zeros(4, np.bool_)} | {name: np.array(value) for name, value in columns.items()}
+    return Walk(Market.of("X", HOUR, Candles(ts, close, close, close, close, close)), **values)
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "rows"),
+    [
+        (Cooldown(2), {"stopped": [False, True, False, False]}, [1, 2]),
+        (Cooldown(0), {"stopped": [True] * 4}, []),
+        (DrawdownHalt(0.2, "hold"), {"equity": [1e4, 7e3, 1e4, 1e4]}, [1, 2, 3]),
+        (DrawdownHalt(0.5, "hold"), {"equity": [1e4, 7e3, 1e4, 1e4]}, []),
+        (MaxOrders(1), {"orders": [0, 1, 0, 0]}, [2, 3]),
+        (MaxOrders(1), {"orders": [0, 1, 0, 0], "quantity": [60.0] * 4}, []),
+        (MaxNotional(4_000), {"sizing": [1e4, 1e4, 5e3, 0.0]}, [0, 1]),
+    ],
+)
+def test_where_a_rule_binds(rule: PathRule, path: dict[str, list[float]], rows: list[int]) -> None:
+    """Along a path, for a target of half the equity: as long as the rule would hold, shrink or halt, and no longer."""
+    half, none = np.full(4, 0.5), np.full(4, nan)
+    assert np.flatnonzero(rule.binds(Signals(half, none, none, np.ones(4)), walk(**path))).tolist() == rows
