@@ -7,12 +7,25 @@ from dataclasses import replace
 from math import isnan, nan
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
-from alpha_arena.core.types import Share, Signals, Target
+from alpha_arena.core.types import Floats, Share, Signals, Target
 
 GlobalLeverage = Annotated[float, Field(gt=0, le=20, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
+class Enabled:
+    """Decides among enabled strategies. leverages: max_leverage by strategy, notional / margin."""
+
+    strategies: list[str]
+    leverages: dict[str, float]
+
+    @property
+    def leverage(self) -> float:
+        """The largest leverage of its strategies."""
+        return max(self.leverages[name] for name in self.strategies)
 
 
 def normalised(weights: Mapping[str, float]) -> dict[str, float]:
@@ -50,6 +63,31 @@ def combine(shares: Sequence[Share], signals: Mapping[str, Signals], t: int, clo
         why=reason(held, exposure),
         shares=held,
     )
+
+
+def over_rows(weights: Floats, signals: Sequence[Signals], close: Floats, global_leverage: float) -> Signals:
+    """What `combine` makes of each row, over whole arrays.
+
+    Args:
+        weights: of each strategy at each row, a row's sum to 1; shape [T, strategies]. signals: of each strategy, shape [T].
+    """
+    total, sure = np.zeros(close.size), np.zeros(close.size)
+    for weight, own in zip(weights.T, signals, strict=True):
+        total, sure = total + weight * own.exposure, sure + weight * own.confidence
+    exposure = np.clip(total, -global_leverage, global_leverage)
+    stop, take = (level_rows(weights, signals, name, exposure, close, sign) for name, sign in (("stop", -1), ("take", 1)))
+    return Signals(exposure, stop, take, np.round(sure, 12))
+
+
+def level_rows(weights: Floats, signals: Sequence[Signals], name: str, exposure: Floats, close: Floats, sign: int) -> Floats:
+    """As `level` at each row. name: stop or take."""
+    total, summed = np.zeros(close.size), np.zeros(close.size)
+    for weight, own in zip(weights.T, signals, strict=True):
+        value = getattr(own, name)
+        given = (own.exposure * exposure > 0) & ~np.isnan(value)
+        total, summed = total + np.where(given, weight, 0.0), summed + np.where(given, weight * value, 0.0)
+    mean = np.divide(summed, total, out=np.full(close.size, nan), where=total > 0)
+    return np.where((mean - close) * sign * exposure > 0, mean, nan)
 
 
 def reason(shares: Sequence[Share], exposure: float) -> str:

@@ -12,14 +12,14 @@ from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import View
 from alpha_arena.core.types import UNKNOWN_REGIME, Floats, Share, Target
-from alpha_arena.decision.combine import GlobalLeverage, combine, normalised
+from alpha_arena.decision.combine import Enabled, GlobalLeverage, combine, normalised
 
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 NEUTRAL = 0.5
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Portfolio:
+class Portfolio(Enabled):
     """Allocates to strategies by score = regime_weight x regime fit + (1 - regime_weight) x performance, both 0 to 1.
 
     The performance score is the logistic function of the t-statistic of the strategy's own bar returns, costs in, over the last
@@ -40,11 +40,6 @@ class Portfolio:
     top: Annotated[int, Field(ge=1, le=100)]
     global_leverage: GlobalLeverage
     leverages: dict[str, float]
-
-    @property
-    def leverage(self) -> float:
-        """The largest leverage of its strategies."""
-        return max(self.leverages[name] for name in self.strategies)
 
     def decide(self, view: View) -> Mapping[str, Target]:
         """The allocation's target for each symbol."""

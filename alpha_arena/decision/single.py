@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import View
-from alpha_arena.core.types import Share, Target, replace
+from alpha_arena.core.types import Share, Target
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -36,6 +36,7 @@ class Single:
 
     def _target(self, view: View, symbol: str) -> Target:
         strategy = self.strategies[0]
-        target = view.signals(symbol)[strategy].at(view.t[symbol])
-        why = f"{strategy} is {'long' if target.exposure > 0 else 'short' if target.exposure < 0 else 'flat'}"
-        return replace(target, why=why, shares=(Share(strategy, 1.0, target.exposure, why),))
+        signals, t = view.signals(symbol)[strategy], view.t[symbol]
+        exposure = signals.exposure.item(t)
+        why = f"{strategy} is {'long' if exposure > 0 else 'short' if exposure < 0 else 'flat'}"
+        return signals.at(t, why, (Share(strategy, 1.0, exposure, why),))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Self
 
+import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import View
-from alpha_arena.core.types import Share, Target
-from alpha_arena.decision.combine import GlobalLeverage, Weight, combine, normalised
+from alpha_arena.core.types import Floats, Ints, Share, Target
+from alpha_arena.decision.combine import Enabled, GlobalLeverage, Weight, combine, normalised
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Weighted:
+class Weighted(Enabled):
     """Weights its strategies the same at every bar.
 
     Attributes:
@@ -40,12 +41,15 @@ class Weighted:
         return self
 
     @property
-    def leverage(self) -> float:
-        """The largest leverage of its strategies."""
-        return max(self.leverages[name] for name in self.strategies)
+    def normal(self) -> dict[str, float]:
+        """Weights by strategy that sum to 1."""
+        return normalised({name: self.weights.get(name, 1.0) for name in self.strategies})
+
+    def weights_at(self, ts: Ints, bar_ms: int) -> Floats:
+        """The same at each of these bars; shape [T, strategies]."""
+        return np.tile(np.array(list(self.normal.values())), (ts.size, 1))
 
     def decide(self, view: View) -> Mapping[str, Target]:
         """The weighted target for each symbol."""
-        weights = normalised({name: self.weights.get(name, 1.0) for name in self.strategies})
-        shares = [Share(name, weight, 0.0, f"fixed weight {weight:.0%}") for name, weight in weights.items()]
+        shares = [Share(name, weight, 0.0, f"fixed weight {weight:.0%}") for name, weight in self.normal.items()]
         return {s: combine(shares, view.signals(s), t, view.prices[s], self.global_leverage) for s, t in view.t.items()}

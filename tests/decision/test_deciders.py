@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan, nan
 
 import numpy as np
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpha_arena.core.market import Market, Study, View
-from alpha_arena.core.types import REGIMES, Account, Candles, Regimes, RiskState, Signals
-from alpha_arena.decision.combine import combine, normalised
+from alpha_arena.core.types import REGIMES, Account, Candles, Position, Regimes, RiskState, Share, Signals
+from alpha_arena.decision.combine import combine, normalised, over_rows
+from alpha_arena.decision.drawn import Drawn
 from alpha_arena.decision.portfolio import Portfolio, performance_score
 from alpha_arena.decision.single import Single
 from alpha_arena.decision.weighted import Weighted
+from alpha_arena.settings import load
 
 HOUR = 3_600_000
 ROWS = 200
@@ -135,3 +138,52 @@ def test_combining_nothing_active_is_flat_with_a_reason() -> None:
     target = combine(decider.shares(view({"a": wish(0.0)}), "X"), {"a": wish(0.0)}, 5, 100.0, 1.0)
     assert (target.exposure, target.why) == (0.0, "no strategy is in a position")
     assert decider.leverage == 2.0
+
+
+RANDOM = load("decide", ["decision=random"]).decider
+LEVELS = st.one_of(st.just(nan), st.floats(80, 120))
+WISHES = st.lists(st.tuples(st.sampled_from([-0.7, 0.0, 0.4, 1.0]), LEVELS, LEVELS), min_size=3, max_size=3)
+
+
+@given(st.lists(WISHES, min_size=2, max_size=4), st.floats(0.3, 2.0), st.integers(0, 2**40))
+def test_arrays_are_combined_as_each_row_is(wishes: list[list[tuple[float, float, float]]], limit: float, seed: int) -> None:
+    """Exposure, levels and confidence, to the bit."""
+    close = np.array([100.0, 100.0, 90.0])
+    signals = {str(n): Signals(*(np.array(column) for column in zip(*one, strict=True)), np.full(3, 0.7)) for n, one in enumerate(wishes)}
+    weights = np.random.default_rng(seed).dirichlet(np.ones(len(signals)), 3)
+    made = over_rows(weights, list(signals.values()), close, limit)
+    for t in range(3):
+        shares = [Share(name, float(weight), 0.0) for name, weight in zip(signals, weights[t], strict=True)]
+        target = combine(shares, signals, t, float(close[t]), limit)
+        assert (made.exposure[t], repr(float(made.stop[t])), repr(float(made.take[t]))) == (
+            target.exposure,
+            repr(target.stop),
+            repr(target.take),
+        )
+        assert made.confidence[t] == pytest.approx(target.confidence, abs=1e-12)
+
+
+def test_random_weights_belong_to_their_time() -> None:
+    """Wherever a run begins: the same seed and bar have the same weights, which change every 24 bars, sum to 1 and favour nobody."""
+    assert isinstance(RANDOM, Drawn)
+    ts = HOUR * np.arange(24 * 3_000)
+    weights = RANDOM.weights_at(ts, HOUR)
+    np.testing.assert_array_equal(weights[500:700], RANDOM.weights_at(ts[500:700], HOUR))
+    assert np.flatnonzero(np.diff(weights[:, 0])).tolist() == [*range(23, ts.size - 1, 24)]
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    # the uniform distribution over weights: mean 1/6, variance 5 / (36 * 7)
+    assert weights.mean(axis=0) == pytest.approx([1 / 6] * 6, abs=0.01)
+    assert weights.var(axis=0) == pytest.approx([5 / 252] * 6, abs=0.002)
+    other = replace(RANDOM, seed=RANDOM.seed + 1).weights_at(ts, HOUR)
+    assert np.corrcoef(weights[::24, 0], other[::24, 0])[0, 1] == pytest.approx(0, abs=0.05)
+
+
+def test_holding_buys_once() -> None:
+    """Flat it enters, held it keeps whatever is held; flat stays flat."""
+    hold, flat = (load("decide", [f"decision={name}"]).decider for name in ("hold", "flat"))
+    here = view({"ema_trend": wish(-1.0)})
+    assert hold.decide(here)["X"].exposure == 1.0
+    held = replace(here, account=Account(7_000, {"X": Position(50, 60.0)}))
+    assert hold.decide(held)["X"].exposure == held.exposure("X") == pytest.approx(5_000 / 9_000)
+    assert flat.decide(here)["X"].exposure == 0
+    assert (hold.leverage, flat.leverage) == (1.2, 1)

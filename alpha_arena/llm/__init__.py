@@ -1,0 +1,1 @@
+"""Asking language models: providers, prompts, answers, what is kept of them."""
