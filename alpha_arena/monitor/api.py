@@ -10,6 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from alpha_arena.core.errors import NoData
 from alpha_arena.data import queries
+from alpha_arena.monitor.arena import Arena
 from alpha_arena.monitor.boards import Boards
 from alpha_arena.monitor.books import Books
 from alpha_arena.monitor.metrics import exposition
@@ -30,12 +31,13 @@ class Sight:
     reader: Reader
     books: Books
     boards: Boards
+    arena: Arena
 
 
 def sight_of(reader: Reader) -> Sight:
     """Everything that reads, over one database."""
     books = Books(reader)
-    return Sight(reader, books, Boards(reader, books))
+    return Sight(reader, books, Boards(reader, books), Arena(reader, books))
 
 
 def market_routes(sight: Sight) -> APIRouter:
@@ -83,7 +85,7 @@ def decision_routes(sight: Sight) -> APIRouter:
         request: Request,
         trader: Name = "",
         symbol: Name = "",
-        filter: Literal["all", "acted", "refused"] = "all",
+        filter: Literal["all", "acted", "refused", "fallback"] = "all",
         limit: Rows = 60,
         before_id: int | None = None,
     ) -> Response:
@@ -151,7 +153,7 @@ def account_routes(sight: Sight) -> APIRouter:
 
 
 def board_routes(sight: Sight) -> APIRouter:
-    """Status, tiles, equity, leaderboard, backtests, coverage."""
+    """Status, tiles, equity, the arena, backtests, coverage."""
     routes, reader, boards = APIRouter(prefix="/api"), sight.reader, sight.boards
 
     @routes.get("/status")
@@ -172,9 +174,17 @@ def board_routes(sight: Sight) -> APIRouter:
     ) -> Response:
         return cached(request, reader, lambda: boards.equity(start_ms, end_ms, columns, unit))
 
-    @routes.get("/leaderboard")
+    @routes.get("/arena")
     def leaderboard(request: Request) -> Response:
-        return cached(request, reader, boards.leaderboard)
+        return cached(request, reader, sight.arena.leaderboard)
+
+    @routes.get("/arena/equity")
+    def race(
+        request: Request,
+        columns: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 600,
+        unit: Literal["fraction", "quote"] = "fraction",
+    ) -> Response:
+        return cached(request, reader, lambda: sight.arena.race(columns, unit))
 
     @routes.get("/backtests")
     def backtests(limit: Rows = 100) -> Response:

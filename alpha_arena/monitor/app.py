@@ -1,10 +1,11 @@
-"""API and page on one port."""
+"""API and pages on one port."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,10 @@ def build(service: DataService, scope: Scope, wall: Callable[[], int] = wall_ms)
         return refusal(404, f"there is no /api/{rest[:80]}")
 
     app.mount(f"{PREFIX}/assets", StaticFiles(directory=ASSETS))
-    gr.mount_gradio_app(app, page(), path="", head=HEAD, footer_links=[], ssr_mode=False, run_history=False, show_error=False)
+    with warnings.catch_warnings():
+        # said of several pages, whether or not SSR was asked for
+        warnings.filterwarnings("ignore", "SSR mode is not supported", UserWarning)
+        gr.mount_gradio_app(app, page(), path="", head=HEAD, footer_links=[], ssr_mode=False, run_history=False, show_error=False)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Figures over traders: the tiles of one, the curves of all, the leaderboard, the state of the engine."""
+"""Figures over traders: the tiles of one, the curves of all, the state of the engine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.core.types import Account, Floats
 from alpha_arena.data import queries
 from alpha_arena.data.controls import Controls
+from alpha_arena.monitor import talks
 from alpha_arena.monitor.books import Books
-from alpha_arena.monitor.numbers import Curve, carried, figures, fraction
+from alpha_arena.monitor.numbers import Curve, carried, figures, grid
 from alpha_arena.monitor.reader import Reader
 from alpha_arena.monitor.replies import WRITE_REFUSED
 from alpha_arena.monitor.thinning import envelope
 
 Row = dict[str, Any]
-HOLD = "buy_and_hold"
-FLAT = "flat"
+HOLD = "benchmark:buy_and_hold"
 # a halt is told with its own reason
 SAID_ELSEWHERE = ("READY", "HALTED")
 NOTHING = Curve(np.empty(0, np.int64), np.empty(0), nan)
@@ -48,7 +48,7 @@ class Boards:
         feeds = self.reader.feeds()
         return {
             "mode": scope.mode,
-            "synthetic": scope.synthetic or any(feed["source"] == "synthetic" for feed in feeds),
+            "synthetic": self.reader.synthetic(),
             "clock": clock,
             "timeframe": scope.timeframe,
             "bar_ms": scope.bar_ms,
@@ -104,6 +104,7 @@ class Boards:
             "symbols": symbols,
             "kpi": self.kpi(trader),
             "positions": self.books.positions(trader) if trader else [],
+            "feedback": talks.feedback(self.reader.service, trader),
             "last_decision": self.books.last_decision(trader) if trader else None,
         }
 
@@ -119,7 +120,7 @@ class Boards:
         return self.reader.keep(("equity", start_ms, end_ms, columns, unit), lambda: self._equity(start_ms, end_ms, columns, unit))
 
     def _equity(self, start_ms: int | None, end_ms: int | None, columns: int, unit: str) -> Row:
-        curves = {name: curve for name in self.names() if (curve := self.reader.curve(name)).ts.size}
+        curves = self.reader.curves()
         if not curves:
             return {"ts": [], "series": {}, "initial": {}, "unit": unit}
         scaled = {**curves, HOLD: self._held_capital(curves)}
@@ -136,51 +137,13 @@ class Boards:
 
     @staticmethod
     def _in_unit(curve: Curve, values: Floats, unit: str) -> Floats:
-        return (values - curve.initial) / curve.initial if unit == "fraction" else values
+        return values / curve.initial - 1 if unit == "fraction" else values
 
     def _grid(self, curves: Mapping[str, Curve], start_ms: int | None, end_ms: int | None) -> Any:
         """Every close between the first and the last, and the present mark."""
-        bar = self.reader.scope.bar_ms
-        first = min(int(curve.ts[0]) for curve in curves.values())
-        last = max(int(curve.ts[-1]) for curve in curves.values())
-        closes = np.arange(first // bar * bar, last + 1, bar, dtype=np.int64)
-        every = np.union1d(closes, np.array([last], np.int64))
+        every = grid(curves.values(), self.reader.scope.bar_ms)
+        last = int(every[-1])
         return every[(every >= (start_ms or 0)) & (every <= (end_ms or last))]
-
-    def leaderboard(self) -> Row:
-        """Traders by return, buying and holding and staying flat among them without rank."""
-        rows = [self._line(name) for name in self.names() if self.reader.curve(name).ts.size]
-        if rows:
-            rows += self._benchmarks(rows)
-        rows.sort(key=lambda row: -row["return"])
-        ranked = [row for row in rows if row["benchmark"] is False]
-        return {"rows": [{**row, "rank": ranked.index(row) + 1 if row in ranked else None} for row in rows]}
-
-    def _line(self, name: str) -> Row:
-        kpi = self.kpi(name)
-        closed = [row for row in self.books.trades(name) if row["exit_ms"] is not None]
-        return {
-            "trader": name,
-            "benchmark": False,
-            "since_ms": int(self.reader.curve(name).ts[0]),
-            "equity": kpi["equity"],
-            "return": kpi["total_fraction"],
-            "vs_hold": kpi["total_fraction"] - kpi["hold_fraction"],
-            "today": kpi["today_fraction"],
-            "max_drawdown": kpi["max_drawdown"],
-            "trades": len(closed),
-            "win_rate": fraction(sum(row["pnl"] > 0 for row in closed), len(closed)),
-            "fees": kpi["fees"],
-            "funding": kpi["funding"],
-            "exposure": kpi["exposure"],
-            "average_held_ms": fraction(sum(row["exit_ms"] - row["entry_ms"] for row in closed), len(closed)),
-        }
-
-    def _benchmarks(self, rows: list[Row]) -> list[Row]:
-        first = min(rows, key=lambda row: int(row["since_ms"]))
-        held = self._held_capital({first["trader"]: self.reader.curve(first["trader"])})
-        flat = Curve(held.ts, np.full(held.ts.size, held.initial), held.initial)
-        return [_benchmark(HOLD, held, held, 1.0), _benchmark(FLAT, flat, held, 0.0)]
 
     def coverage(self) -> list[Row]:
         """Each stored series: first and last open, rows, expected, missing, gaps, and the age of its newest close on the data's clock."""
@@ -197,13 +160,3 @@ class Boards:
         if trader and trader not in self.names():
             raise NoData(f"there is no trader {trader[:80]!r}; known are {', '.join(self.names()) or 'none'}")
         return trader
-
-
-def _benchmark(name: str, curve: Curve, held: Curve, exposure: float) -> Row:
-    if not curve.ts.size:
-        return {"trader": name, "benchmark": True, "return": 0.0}
-    gain, hold_gain = (float(one.equity[-1]) / one.initial - 1 for one in (curve, held))
-    day = curve.at(int(curve.ts[-1]) // 86_400_000 * 86_400_000)
-    figures_ = {"equity": float(curve.equity[-1]), "return": gain, "vs_hold": gain - hold_gain, "today": float(curve.equity[-1]) / day - 1}
-    rest = dict.fromkeys(("trades", "win_rate", "fees", "funding", "average_held_ms"))
-    return {"trader": name, "benchmark": True, **figures_, "max_drawdown": float(curve.drawdowns().min()), "exposure": exposure, **rest}

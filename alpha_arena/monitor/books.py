@@ -9,6 +9,7 @@ from typing import Any
 from alpha_arena.core.records import FINAL_STATES, OPEN_STATES
 from alpha_arena.core.types import Position
 from alpha_arena.data import queries
+from alpha_arena.monitor import talks
 from alpha_arena.monitor.numbers import runs
 from alpha_arena.monitor.reader import Reader
 
@@ -50,19 +51,26 @@ class Books:
         self.reader = reader
 
     def decisions(self, trader: str, symbol: str, which: str, limit: int, before_id: int | None) -> list[Row]:
-        """Newest first. which: all, acted or refused."""
+        """Newest first, a model's part in short under `model`. which: all, acted, refused or fallback."""
 
         def read() -> list[Row]:
             found = queries.decisions(self.reader.service, trader or None, limit if which == "all" else SEARCHED, before_id)
             named = self._named([row for row in found if symbol in ("", row["symbol"])])
-            return [row for row in named if _is(which, row)][:limit]
+            chosen = [row for row in named if _is(which, row)][:limit]
+            records = talks.records(self.reader.service, chosen)
+            return [talks.told(row, records) for row in chosen]
 
         return self.reader.keep(("decisions", trader, symbol, which, limit, before_id), read)
 
     def decision(self, decision_id: int) -> Row | None:
-        """One decision with its allocations and indicators; None if there is none."""
+        """One decision with its allocations, indicators, what came of it, and the record where a model was asked; None if there is none."""
         row = queries.decision(self.reader.service, decision_id)
-        return self._named([row])[0] if row else None
+        if row is None:
+            return None
+        named = self._named([row])
+        records = talks.records(self.reader.service, named)
+        came = {"record": next(iter(records.values()), None), "outcome": queries.outcome(self.reader.service, decision_id)}
+        return {**talks.told(named[0], records), **came}
 
     def _named(self, found: Sequence[Row]) -> list[Row]:
         """Decisions with what they did, newest first as they came."""
@@ -179,7 +187,8 @@ class Books:
 
 
 def _is(which: str, row: Row) -> bool:
-    return {"acted": row["action"] in ACTED, "refused": bool(row["refusals"])}.get(which, True)
+    chosen = {"acted": row["action"] in ACTED, "refused": bool(row["refusals"]), "fallback": talks.fell_back(row)}
+    return chosen.get(which, True)
 
 
 def _before(row: Row, held: Mapping[str, float], later: Iterable[Row]) -> float:
@@ -194,7 +203,8 @@ def _shown(row: Row, before: float, orders: Mapping[tuple[str, int], float]) -> 
     figures = ("wanted_exposure", "exposure", "stop", "take", "confidence", "equity", "price")
     indicators = row["regime_context"].get("indicators", {})
     same = {name: row[name] for name in names + figures}
-    return {**same, "indicators": indicators, "action": action(before, ordered, row["exposure"])}
+    told = {"indicators": indicators, "advice": row["wanted"].get("advice"), "action": action(before, ordered, row["exposure"])}
+    return {**same, **told}
 
 
 def _order(row: Row) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import log10, nan
 
@@ -79,7 +79,7 @@ def figures(curve: Curve, account: Account, prices: Mapping[str, float], now_ms:
         "today": equity - opening,
         "today_fraction": fraction(equity - opening, opening),
         "total": equity - curve.initial,
-        "total_fraction": fraction(equity - curve.initial, curve.initial),
+        "total_fraction": fraction(equity, curve.initial) - 1,
         "hold_fraction": hold,
         "drawdown": float(falls[-1]) if falls.size else nan,
         "max_drawdown": float(falls.min()) if falls.size else nan,
@@ -109,3 +109,11 @@ def runs(names: Sequence[str]) -> list[tuple[int, int]]:
         return []
     cut = [row for row in range(1, len(names)) if names[row] != names[row - 1]]
     return list(zip([0, *cut], [*(row - 1 for row in cut), len(names) - 1], strict=True))
+
+
+def grid(curves: Collection[Curve], bar_ms: int) -> Ints:
+    """Every close between the first and the last of curves, and the present mark."""
+    first = min(int(curve.ts[0]) for curve in curves)
+    last = max(int(curve.ts[-1]) for curve in curves)
+    closes = np.arange(first // bar_ms * bar_ms, last + 1, bar_ms, dtype=np.int64)
+    return np.union1d(closes, np.array([last], np.int64))

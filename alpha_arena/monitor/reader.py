@@ -22,6 +22,7 @@ from alpha_arena.monitor.scope import Scope
 from alpha_arena.monitor.thinning import MAX_BARS, drawn_bar_ms, gaps, grouped
 
 FOREVER = 2**62
+SYNTHETIC = "synthetic"
 PINNED: ContextVar[str] = ContextVar("pinned", default="")
 BEAT_MS = 10_000
 KEPT = 256
@@ -40,9 +41,21 @@ class Reader:
         self.scope = scope
         self.wall = wall
         self._kept: dict[Hashable, tuple[str, Any]] = {}
+        self._made = 0
 
     def cursor(self) -> str:
         """Changes whenever something that is shown does; the passing of time alone changes nothing."""
+        return f"{self._made}|{self._stored()}"
+
+    def stored_state(self) -> str:
+        """The part of the cursor that is about what is stored."""
+        return (PINNED.get() or self.cursor()).partition("|")[2]
+
+    def made(self) -> None:
+        """Something that took long to compute is finished, so that answers change though nothing new is stored."""
+        self._made += 1
+
+    def _stored(self) -> str:
         newest = [*sorted(queries.cursors(self.service).items()), *(halt["id"] for halt in queries.halts(self.service))]
         newest += [(row["trader"], row["kind"], row["ts"]) for row in Controls(self.service).every()]
         newest += [(row["trader"], row["state"], row["since_ms"]) for row in queries.account_states(self.service)]
@@ -135,6 +148,9 @@ class Reader:
 
     def feeds(self) -> list[dict[str, Any]]:
         """Newest close of each configured symbol at the timeframe of decisions, or the shortest stored one."""
+        return self.keep("feeds", self._feeds)
+
+    def _feeds(self) -> list[dict[str, Any]]:
         found = []
         for one in self.symbols():
             try:
@@ -145,6 +161,10 @@ class Reader:
             bar_ms = timeframe_ms(chosen.timeframe)
             found.append({"symbol": one["symbol"], "bar_ms": bar_ms, "close_ms": self._last(chosen) + bar_ms, "source": chosen.exchange})
         return found
+
+    def synthetic(self) -> bool:
+        """The market is generated, wholly or in part."""
+        return self.scope.synthetic or any(feed["source"] == SYNTHETIC for feed in self.feeds())
 
     def candles(self, symbol: str, start_ms: int, end_ms: int, bars: int, bar_ms: int | None = None) -> dict[str, Any]:
         """Bars to draw: of `bar_ms` where it is given, else of the finest length of which `bars` cover the range.
@@ -217,6 +237,11 @@ class Reader:
             NoData: there is no such trader.
         """
         return self.keep(("curve", trader), lambda: self._curve(trader))
+
+    def curves(self) -> dict[str, Curve]:
+        """Equity of every trader that has a booked close."""
+        names = [row["trader"] for row in self.traders()]
+        return {name: curve for name in names if (curve := self.curve(name)).ts.size}
 
     def _curve(self, trader: str) -> Curve:
         balance = next((row for row in self.traders() if row["trader"] == trader), None)

@@ -18,6 +18,7 @@ class Scope:
         source: name of the exchange that candles are read from, None for the only one that holds a symbol.
         synthetic: the market is generated, its results mean nothing.
         mode: simulated, embedded, demo or live. refresh_s: seconds between a page's questions. write: writing is allowed.
+        settings: the traders' whole configuration, on whose terms the arena's benchmarks trade; None for no benchmarks.
     """
 
     instruments: tuple[Instrument, ...]
@@ -27,6 +28,7 @@ class Scope:
     mode: str = "simulated"
     refresh_s: float = 5.0
     write: bool = False
+    settings: Settings | None = None
 
     @property
     def bar_ms(self) -> int:
@@ -46,4 +48,5 @@ def scope_of(settings: Settings) -> Scope:
         mode="simulated" if settings.executor.kind == "simulated" else settings.environment,
         refresh_s=settings.monitor.refresh_s,
         write=settings.monitor.write,
+        settings=settings,
     )

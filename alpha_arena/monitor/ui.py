@@ -1,4 +1,4 @@
-"""The dashboard's frame as Gradio mounts it; the scripts in assets/ draw the panels from the API."""
+"""The pages' frames as Gradio mounts them; the scripts in assets/ draw the panels from the API."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from alpha_arena.monitor.library import notice
 
 ASSETS = Path(__file__).parent / "assets"
 LANGUAGES = ("en", "zh")
+PAGES = {"dashboard": "/", "arena": "/arena"}
 TILES = ("equity", "today", "total", "drawdown", "position", "exposure")
 
 HEAD = """
@@ -59,27 +60,41 @@ class Frame:
         """A place for a group of buttons."""
         return f'<div class="group" role="group" data-role="{role}" aria-label="{self.label(key)}"></div>'
 
-    def page(self) -> str:
-        """The whole frame."""
-        return f"""<div id="aa"><a class="skip" href="#aa-main">{self.t("page.skip")}</a>
-{self.navigation()}
-<main class="main" id="aa-main" tabindex="-1">{self.strip()}{self.tiles()}
-<div class="grid"><div class="column">{self.equity()}{self.candles()}</div>
-<div class="column">{self.position()}{self.decisions()}</div></div>{self.orders()}{self.foot()}</main></div>"""
+    def page(self, name: str) -> str:
+        """The whole frame of one of PAGES."""
+        body = self.dashboard() if name == "dashboard" else self.arena()
+        return f"""<div id="aa" data-page="{name}"><a class="skip" href="#aa-main">{self.t("page.skip")}</a>
+{self.navigation(name)}
+<main class="main" id="aa-main" tabindex="-1">{self.strip(name)}{body}{self.foot()}</main></div>"""
 
-    def navigation(self) -> str:
-        """Name, pages, trader and symbol."""
+    def dashboard(self) -> str:
+        """The panels of one trader."""
+        return f"""{self.tiles()}<div class="grid"><div class="column">{self.equity()}{self.candles()}</div>
+<div class="column">{self.position()}{self.feedback()}{self.decisions()}</div></div>{self.orders()}"""
+
+    def arena(self) -> str:
+        """The race and the leaderboard."""
+        spark = '<template data-role="spark"><svg viewBox="0 0 96 22" aria-hidden="true"><polyline/></svg></template>'
+        return self.race() + self.board("board") + self.board("contaminated", " hidden") + spark
+
+    def navigation(self, here: str) -> str:
+        """Name, pages, on the dashboard trader and symbol."""
         picks = "".join(
             f'<label class="pick">{self.t(f"pick.{name}")}<select data-pick="{name}"></select></label>' for name in ("trader", "symbol")
         )
-        here = self.t("page.dashboard", "a", ' class="here" href="/" aria-current="page"')
+        links = "".join(self.link(name, path, name == here) for name, path in PAGES.items())
         brand = '<span class="brand">Alpha Arena</span>'
-        return f'<header class="nav">{brand}<nav>{here}</nav><span class="grow"></span><div class="picks">{picks}</div></header>'
+        chosen = f'<div class="picks">{picks}</div>' if here == "dashboard" else ""
+        return f'<header class="nav">{brand}<nav>{links}</nav><span class="grow"></span>{chosen}</header>'
 
-    def strip(self) -> str:
-        """Mode, freshness, next decision, time, switches."""
+    def link(self, name: str, path: str, here: bool) -> str:
+        """A page in the navigation."""
+        return self.t(f"page.{name}", "a", f' href="{path}"' + (' class="here" aria-current="page"' if here else ""))
+
+    def strip(self, name: str) -> str:
+        """The page's name for who cannot see it, mode, freshness, next decision, time, switches."""
         return f"""<div class="strip card" data-panel="strip" role="status" aria-label="{self.label("strip.label")}">
-<h1 class="hidden-text">{self.t("page.title")}</h1><span data-role="chips" style="display:contents"></span>
+<h1 class="hidden-text">{self.t(f"page.{name}")}</h1><span data-role="chips" style="display:contents"></span>
 <span class="message" data-role="message"></span><span class="dim" data-role="next"></span><span class="grow"></span>
 <span class="dim" data-role="time"></span>
 <div class="group" role="group" data-switch="tz" aria-label="{self.label("zone.label")}"></div>
@@ -95,17 +110,37 @@ class Frame:
         )
         return f'<dl class="kpis card" data-panel="kpi" aria-label="{self.label("kpi.label")}">{tiles}</dl>'
 
-    def panel(self, name: str, title: str, tools: str, body: str, classes: str = "") -> str:
+    def panel(self, name: str, title: str, tools: str, body: str, classes: str = "", more: str = "") -> str:
         """A card with a head."""
         note = '<span class="stale-note" hidden></span>'
         head = f'<div class="head">{title}{note}<div class="tools">{tools}</div></div>'
-        return f'<section class="panel card {classes}" data-panel="{name}">{head}{body}</section>'
+        return f'<section class="panel card {classes}" data-panel="{name}"{more}>{head}{body}</section>'
 
     def equity(self) -> str:
         """The equity chart."""
         tools = '<span class="dim" data-role="at"></span>' + self.group("scale", "scale.label") + self.group("range", "range.label")
         box = f'<div class="chart equity" role="img" aria-label="{self.label("equity.chart")}"><div class="empty" hidden></div></div>'
         return self.panel("equity", self.t("equity.title", "h2"), tools, f'<div class="legend"></div>{box}', "equity-panel")
+
+    def race(self) -> str:
+        """The equity of everybody on the board."""
+        tools = '<span class="dim" data-role="at"></span>' + self.group("scale", "scale.label")
+        label = self.label("race.chart")
+        chart = f'<div class="chart race" role="img" aria-label="{label}"><div class="empty" hidden></div>{self.watermark()}</div>'
+        return self.panel("race", self.t("race.title", "h2"), tools, f'<div class="legend"></div>{chart}')
+
+    def board(self, name: str, more: str = "") -> str:
+        """A leaderboard."""
+        title = self.t(f"{name}.title", "h2") + '<span class="dim" data-role="terms"></span>'
+        table = '<table class="rows board"><caption class="hidden-text"></caption><thead><tr></tr></thead><tbody></tbody></table>'
+        label = self.label(f"{name}.title")
+        scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{table}{self.watermark()}</div>'
+        notes = '<p class="sentence" data-role="none" hidden></p><ul class="notes" data-role="notes"></ul>'
+        return self.panel(name, title, self.group("view", "board.view"), scroll + notes, "board-panel", more)
+
+    def watermark(self) -> str:
+        """What a generated market's figures are marked with."""
+        return self.t("page.synthetic", "span", ' class="watermark" aria-hidden="true" hidden')
 
     def candles(self) -> str:
         """The candle chart."""
@@ -125,6 +160,11 @@ class Frame:
         """The ladders of open positions."""
         body = '<div class="positions"><p class="dim" data-role="flat" hidden></p><div data-role="list"></div></div>'
         return self.panel("position", self.t("position.title", "h2"), '<span class="chip" data-role="count"></span>', body, "position")
+
+    def feedback(self) -> str:
+        """How a model's decisions have done, as it was told; there only where a model decides."""
+        title = self.t("feedback.title", "h2") + '<span class="dim" data-role="shown"></span>'
+        return self.panel("feedback", title, "", '<dl class="facts"></dl><p data-role="few"></p>', "feedback", " hidden")
 
     def decisions(self) -> str:
         """The feed of decisions."""
@@ -147,9 +187,14 @@ class Frame:
 
 
 def page() -> Any:
-    """Gradio's Blocks with the dashboard."""
+    """Gradio's Blocks with all pages."""
     import gradio as gr
 
-    with gr.Blocks(title=words()["page.title"], analytics_enabled=False, fill_width=True) as blocks:
-        gr.HTML(Frame(words()).page(), apply_default_css=False, padding=False, js_on_load="")
+    frame = Frame(words())
+    name, *others = PAGES
+    with gr.Blocks(title="Alpha Arena", analytics_enabled=False, fill_width=True) as blocks:
+        gr.HTML(frame.page(name), apply_default_css=False, padding=False, js_on_load="")
+    for other in others:
+        with blocks.route(other, PAGES[other], show_in_navbar=False):
+            gr.HTML(frame.page(other), apply_default_css=False, padding=False, js_on_load="")
     return blocks

@@ -64,14 +64,14 @@ def visit(browser: Browser) -> Iterator[Visitor]:
     """Open a page and wait until it is drawn."""
     opened: list[Page] = []
 
-    def go(address: str, query: str = "", width: int = 1280, height: int = 900) -> Visit:
+    def go(address: str, query: str = "", width: int = 1280, height: int = 900, path: str = "/") -> Visit:
         page = browser.new_page(viewport={"width": width, "height": height})
         opened.append(page)
         found = Visit(page, address)
         page.on("console", lambda message: found.said.append(message.text))
         page.on("pageerror", lambda error: found.said.append(str(error)))
         page.on("request", lambda request: found.asked.append(request.url))
-        page.goto(f"{address}/?__theme=light&{query}")
+        page.goto(f"{address}{path}?__theme=light&{query}")
         page.wait_for_selector("#aa[data-ready=yes]", timeout=60_000)
         return found
 

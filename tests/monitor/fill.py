@@ -111,13 +111,13 @@ def trade(service: DataService, decider: Trend, market: Market, upto: int) -> No
             pass
 
 
-def fill(service: DataService, days: int = 12, why: str = "") -> Market:
-    """Candles, funding, a stopped clock and the three traders; `why` replaces the first one's reasons."""
+def fill(service: DataService, days: int = 12, why: str = "", source: str = "synthetic") -> Market:
+    """Candles and funding of a source, and the three traders; `why` replaces the first one's reasons."""
     bars = candles(days)
     paid = Funding(bars.ts[::8].copy(), np.full(bars.ts[::8].size, 0.0001))
     service.upgrade()
-    service.write_candles("synthetic", BTC.symbol, "1h", bars)
-    service.write_funding("synthetic", BTC.symbol, paid)
+    service.write_candles(source, BTC.symbol, "1h", bars)
+    service.write_funding(source, BTC.symbol, paid)
     market = service.market(BTC.symbol, "1h")
     for place, decider in enumerate(deciders()):
         trade(service, replace(decider, why=why if place == 0 else ""), market, len(market) - 1)

@@ -33,7 +33,8 @@ ROUTES = [
     "/api/positions",
     "/api/balances",
     "/api/equity",
-    "/api/leaderboard",
+    "/api/arena",
+    "/api/arena/equity",
     "/api/data-health/coverage",
 ]
 
@@ -44,6 +45,14 @@ def ask(client: TestClient, path: str, **query: object) -> dict[str, Any]:
     assert found.status_code == 200, found.text
     body: dict[str, Any] = found.json()
     return body
+
+
+def contest(client: TestClient, path: str = "/api/arena", **query: object) -> dict[str, Any]:
+    """The answer once nothing newer is being computed; each question waits a moment for it."""
+    for _ in range(200):
+        if not (found := ask(client, path, **query))["computing"]:
+            return found
+    raise AssertionError(f"{path} is still computing")
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/api/backtests"])
@@ -59,7 +68,8 @@ def test_every_answer_is_strict_json(client: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_an_unchanged_state_is_answered_with_304(client: TestClient, path: str) -> None:
-    """The tag comes from cursors: the same until something is stored."""
+    """The tag comes from cursors: the same until something is stored, or a board is finished."""
+    contest(client)
     first = client.get(path)
     again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
@@ -91,13 +101,13 @@ def test_every_page_tells_the_same_equity(client: TestClient, store: DataService
     """D31: tile, end of the curve, leaderboard, metrics and the ledger's own account agree to the last digit."""
     tile = ask(client, "/api/dashboard", trader=trader)["kpi"]
     series = ask(client, "/api/equity", unit="quote")["series"][trader]
-    line = next(row for row in ask(client, "/api/leaderboard")["rows"] if row["trader"] == trader)
+    line = next(row for row in contest(client)["rows"] if (row["kind"], row["name"]) == ("trader", trader))
     account = Ledger(store, trader, "1h", "simulated").account()
     price = store.get_latest_prices(SYMBOL)
     assert price is not None
     assert tile["equity"] == series[-1] == line["equity"] == account.equity({SYMBOL: price["last"]})
     assert f'alpha_arena_equity{{trader="{trader}"}} {tile["equity"]}' in client.get("/metrics").text
-    assert tile["total_fraction"] == line["return"] == ask(client, "/api/equity")["series"][trader][-1]
+    assert tile["total_fraction"] == line["total_return"] == ask(client, "/api/equity")["series"][trader][-1]
 
 
 @pytest.mark.parametrize("trader", ["ema_solo", "equal_weight", "portfolio"])
@@ -144,19 +154,11 @@ def test_gaps_are_told(store: DataService, client: TestClient) -> None:
 def test_equity_starts_at_zero_per_cent_and_has_holding_beside_it(client: TestClient) -> None:
     """D36: a benchmark is always there; nothing is shown before a trader's start."""
     found = ask(client, "/api/equity", columns=5000)
-    assert found["series"]["buy_and_hold"][0] == 0
+    assert found["series"]["benchmark:buy_and_hold"][0] == 0
     start = int(candles(12).ts[WARM_UP]) + HOUR
     assert found["ts"][0] == start
     closes = candles(12).close[WARM_UP:]
-    assert found["series"]["buy_and_hold"] == pytest.approx((closes / closes[0] - 1).tolist())
-
-
-def test_the_leaderboard_ranks_traders_only(client: TestClient) -> None:
-    """Holding and staying flat stand among the traders, sorted, without a rank."""
-    rows = ask(client, "/api/leaderboard")["rows"]
-    assert [row["return"] for row in rows] == sorted((row["return"] for row in rows), reverse=True)
-    assert [row["rank"] for row in rows if not row["benchmark"]] == [1, 2, 3]
-    assert {row["trader"]: row["rank"] for row in rows if row["benchmark"]} == {"buy_and_hold": None, "flat": None}
+    assert found["series"]["benchmark:buy_and_hold"] == pytest.approx((closes / closes[0] - 1).tolist())
 
 
 def test_decisions_carry_regime_reason_refusal_and_catch_up(client: TestClient) -> None:
@@ -286,7 +288,8 @@ def test_an_empty_database_has_dashes(tmp_path: Any) -> None:
             "/api/equity",
             "/api/decisions",
             "/api/orders",
-            "/api/leaderboard",
+            "/api/arena",
+            "/api/arena/equity",
             "/api/data-health/coverage",
             "/healthz",
             "/metrics",

@@ -17,7 +17,7 @@ from alpha_arena.data.service import DataService
 from alpha_arena.monitor import library
 from alpha_arena.monitor.app import address_of, bound, build
 from alpha_arena.monitor.scope import Scope
-from alpha_arena.monitor.ui import ASSETS, LANGUAGES, Frame, words
+from alpha_arena.monitor.ui import ASSETS, LANGUAGES, PAGES, Frame, words
 
 SCRIPTS = sorted(ASSETS.glob("*.js"))
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
@@ -27,9 +27,9 @@ def used_keys() -> tuple[set[str], set[str]]:
     """Keys that scripts and frame name whole, and the beginnings of those that scripts put together."""
     whole = set(re.findall(r"\bt\('([^']+)'", SOURCE)) | set(re.findall(r"[?:(] ?'([a-z]+\.[a-z_]+)'", SOURCE))
     frame = Frame(dict.fromkeys(words(), ""))
-    whole |= set(re.findall(r'data-t="([^"]+)"', frame.page()))
+    whole |= {key for name in PAGES for key in re.findall(r'data-t="([^"]+)"', frame.page(name))}
     whole |= set(re.findall(r'\(?"([a-z]+\.[a-z]+)"\)', (ASSETS.parent / "ui.py").read_text(encoding="utf-8")))
-    return whole & ({key for key in whole if "." in key} | {"hold", "months"}), set(re.findall(r"t\(`([a-z]+\.)\$", SOURCE))
+    return whole & ({key for key in whole if "." in key} | {"months"}), set(re.findall(r"t\(`([a-z]+\.)\$", SOURCE))
 
 
 def test_every_sentence_that_is_used_exists_and_none_is_idle() -> None:
@@ -62,7 +62,7 @@ def test_scripts_write_text_only_and_stay_home(path: Path) -> None:
 
 def test_the_frame_names_no_other_address_than_the_licence_s_link() -> None:
     """No font, icon or script from elsewhere."""
-    page = Frame(words()).page()
+    page = "".join(Frame(words()).page(name) for name in PAGES)
     assert set(re.findall(r"https?://[^\s\"<]+", page)) == {"https://www.tradingview.com/"}
     assert "TradingView, Inc." in page
 
@@ -88,7 +88,8 @@ def test_page_api_and_assets_share_one_port(store: DataService) -> None:
         assert page.status_code == 200
         assert "/monitor/assets/main.js" in page.text
         assert client.get("/monitor/lightweight-charts.js").headers["content-type"].startswith("text/javascript")
-        assert client.get("/monitor/assets/lang/en.json").json()["page.title"] in page.text
+        assert client.get("/monitor/assets/lang/en.json").json()["page.arena"] in page.text
+        assert "data-page=" in client.get("/arena").text
         missing = client.get("/api/nothing/here")
         assert (missing.status_code, missing.json()) == (404, {"error": "there is no /api/nothing/here"})
         assert client.get("/healthz").json() == {"ok": True}

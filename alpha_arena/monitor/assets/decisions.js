@@ -3,8 +3,9 @@ import { $, el, group, keep, text } from './dom.js';
 import { known, number, percent, signedPercent, t, time } from './format.js';
 import { get } from './net.js';
 import { link, state } from './state.js';
+import { fallbackLine, modelLine, outcomeLine, talkOf } from './talk.js';
 
-const FILTERS = ['all', 'acted', 'refused'];
+const FILTERS = ['all', 'acted', 'refused', 'fallback'];
 
 export class Decisions {
   constructor(panel, onSelect) {
@@ -35,8 +36,11 @@ export class Decisions {
     const when = el('span', 'when', `${time(row.ts, this.now)} `, id);
     when.title = new Date(row.ts).toISOString();
     head.append(when);
-    const card = el('article', 'decision', '', head, el('p', 'why', row.why || t('decisions.no_reason')));
+    const card = el('article', 'decision', '', head);
+    const why = reasonOf(row);
+    if (why) card.append(el('p', 'why', why));
     for (const refusal of row.refusals) card.append(el('p', 'refused', `✕ ${t('decisions.refusal')} — ${refusal.rule}: ${refusal.reason}`));
+    if (fellBack(row)) card.append(fallbackLine(row));
     const foot = el('p', 'dim', this.facts(row));
     if (row.catch_up) foot.append(' ', el('span', 'chip outline', t('decisions.catch_up')));
     card.append(foot, el('div', 'detail'));
@@ -47,6 +51,7 @@ export class Decisions {
 
   facts(row) {
     const parts = [row.decider, t('decisions.exposure', { exposure: signedPercent(row.exposure, 1) })];
+    if (row.model) return [...parts, modelLine(row)].join(' · ');
     if (row.confidence !== 1 && known(row.confidence)) parts.push(t('decisions.confidence', { confidence: percent(row.confidence, 0) }));
     return parts.join(' · ');
   }
@@ -70,6 +75,8 @@ export class Decisions {
       ...Object.entries(d.indicators).map(([name, value]) => [name, number(value, 4)]),
     ]));
     if (d.allocations.length) box.append(shares(d.allocations));
+    if (d.outcome) box.append(outcomeLine(d.outcome, this.now));
+    if (d.record) box.append(talkOf(d.record, this.now));
   }
 
   /** Bring an opened card into view; one that is not in the feed is fetched alone. */
@@ -84,6 +91,15 @@ export class Decisions {
     if (card) this.feed.scrollTop = card.offsetTop - this.feed.offsetTop;
     return Boolean(card);
   }
+}
+
+/** Over a past bar no model is to be asked: that is no fallback. */
+const fellBack = row => row.model?.level && !row.catch_up;
+
+/** Why it was decided so; of what a fallback left only the fallback tells. */
+function reasonOf(row) {
+  if (fellBack(row)) return row.model.reason;
+  return row.model?.reason || row.why || t('decisions.no_reason');
 }
 
 function facts(pairs) {

@@ -20,11 +20,12 @@ export function store(name, value) {
   remember({ [name]: value });
 }
 
-function address(values) {
+function address(values, only = null) {
   const query = new URLSearchParams(location.search);
+  for (const name of [...query.keys()]) if (only && !only.includes(name)) query.delete(name);
   for (const [name, value] of Object.entries(values)) value === '' || value === null ? query.delete(name) : query.set(name, value);
   const text = query.toString();
-  return text ? `?${text}` : location.pathname;
+  return text ? `?${text}` : only ? '' : location.pathname;
 }
 
 /** Put values in the address without a new entry in the history. */
@@ -33,8 +34,8 @@ export function remember(values) { history.replaceState(history.state, '', addre
 /** The same with an entry, so that Back takes it away. */
 export function visit(values) { history.pushState({}, '', address(values)); }
 
-/** The address of this page with other values. */
-export const link = values => address(values);
+/** The address of this page with other values; `only`: the query alone, of the values with these names. */
+export const link = (values, only = null) => address(values, only);
 
 /** [from, to] of the address in ms, or null. */
 export function askedView() {

@@ -1,0 +1,73 @@
+"""What takes seconds to compute, off the way of whoever asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock, Thread
+from time import monotonic
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+LONG_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Generic[T]):
+    """What there is. value: the newest that is finished, None before the first; newer: a newer one is being made."""
+
+    value: T | None
+    newer: bool
+
+
+class Later(Generic[T]):
+    """Makes one thing after the other in a thread; the last one stands until the next is finished.
+
+    Args:
+        patience_s: how long whoever asks waits for what is being made. finished: called after each, in the thread.
+        rest_s: how long nothing is begun after one that took a second or more, so that the machine is left to others.
+    """
+
+    def __init__(self, patience_s: float, finished: Callable[[], None], rest_s: float = 0.0) -> None:
+        self.patience_s = patience_s
+        self.finished = finished
+        self.rest_s = rest_s
+        self._rested_s = 0.0
+        self._lock = Lock()
+        self._state = ""
+        self._job: Future[T] | None = None
+        self._value: T | None = None
+
+    def get(self, state: str, build: Callable[[], T]) -> Made[T]:
+        """What `build` gives for a state of things, or the last it gave where that takes longer; what it raises is raised here.
+
+        A state that comes while another is being made, or too soon after it, is taken up by whoever asks later.
+        """
+        with self._lock:
+            if self._state != state and (self._job is None or self._job.done()) and monotonic() >= self._rested_s:
+                self._state, self._job = state, self._started(build)
+            job, current = self._job, self._state == state
+        if job is None:
+            return Made(self._value, False)
+        with suppress(TimeoutError):
+            self._value = job.result(self.patience_s)
+        return Made(self._value, not (current and job.done()))
+
+    def _started(self, build: Callable[[], T]) -> Future[T]:
+        job: Future[T] = Future()
+        # a thread of a pool would be waited for when the process ends
+        Thread(target=self._run, args=(job, build), daemon=True).start()
+        return job
+
+    def _run(self, job: Future[T], build: Callable[[], T]) -> None:
+        began = monotonic()
+        try:
+            made = build()
+            ended = monotonic()
+            self._rested_s = ended + self.rest_s if ended - began >= LONG_S else ended
+            job.set_result(made)
+        except BaseException as error:  # noqa: BLE001 whoever asks is told
+            job.set_exception(error)
+        self.finished()
