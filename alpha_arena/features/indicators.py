@@ -8,12 +8,16 @@ smoothed.
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from alpha_arena.core.types import Floats
 from alpha_arena.features.compiled import compiled
+from alpha_arena.features.shared import remembered
+
+STRIDE = 4
 
 
 class Bands(NamedTuple):
@@ -32,45 +36,88 @@ class Bands(NamedTuple):
 @compiled
 def _recursive(values: Floats, seed: int, seed_factor: float, decay: float, gain: float) -> Floats:
     out = np.full(values.size, np.nan)
-    state, count = 0.0, 0
+    # in strides from the seed on: a row waits for the state before its stride, not for its neighbour's, and the processor works ahead
+    powers = decay ** np.arange(1, STRIDE + 1)
+    start, later, step, count = 0.0, 0.0, 0, 0
     for t in range(values.size):
         value = values[t]
         if np.isnan(value):
-            state, count = 0.0, 0
-            continue
-        count += 1
-        state = state + value if count <= seed else decay * state + gain * value
-        if count == seed:
-            state *= seed_factor
-        if count >= seed:
-            out[t] = state
+            start, count = 0.0, 0
+        elif count < seed:
+            count, start = count + 1, start + value
+            if count == seed:
+                start, later, step = start * seed_factor, 0.0, 0
+                out[t] = start
+        else:
+            later = decay * later + gain * value
+            out[t] = powers[step] * start + later
+            step += 1
+            if step == STRIDE:
+                start, later, step = out[t], 0.0, 0
     return out
 
 
+# A window is the end of one block of `period` rows and the beginning of the next. What is gathered backwards over the one and forwards
+# over the other makes it whole: two steps a row however long the window, and nothing has to be taken off again, so that what has left
+# leaves no noise. The pivot, the younger block's first value, lies in each of that block's windows: equal values differ from it by 0.
+
+
+@remembered
 @compiled
 def rolling_mean(values: Floats, period: int) -> Floats:
     """Mean of the last `period` values, the row's own included; exact where they are all equal."""
-    out = np.full(values.size, np.nan)
-    for t in range(period - 1, values.size):
-        out[t] = values[t] + (values[t - period + 1 : t + 1] - values[t]).mean()
+    out, sums = np.full(values.size, np.nan), np.zeros(period + 1)
+    for block in range(0, values.size, period):
+        pivot = values[block]
+        for back in range(1, period if block else 1):
+            sums[period - back] = sums[period - back + 1] + (values[block - back] - pivot)
+        total = 0.0
+        for t in range(block, min(block + period, values.size)):
+            total += values[t] - pivot
+            if t >= period - 1:
+                out[t] = pivot + (total + sums[t - block + 1]) / period
     return out
 
 
+@remembered
 @compiled
 def rolling_std(values: Floats, period: int) -> Floats:
     """Standard deviation (ddof 0) of the last `period` values; exactly 0 where they are all equal."""
-    out = np.full(values.size, np.nan)
-    for t in range(period - 1, values.size):
-        out[t] = (values[t - period + 1 : t + 1] - values[t]).std()
+    out, sums, squares = np.full(values.size, np.nan), np.zeros(period + 1), np.zeros(period + 1)
+    for block in range(0, values.size, period):
+        pivot = values[block]
+        for back in range(1, period if block else 1):
+            off = values[block - back] - pivot
+            sums[period - back] = sums[period - back + 1] + off
+            squares[period - back] = squares[period - back + 1] + off * off
+        total = square = 0.0
+        for t in range(block, min(block + period, values.size)):
+            off = values[t] - pivot
+            total, square = total + off, square + off * off
+            if t >= period - 1:
+                mean = (total + sums[t - block + 1]) / period
+                out[t] = sqrt(max((square + squares[t - block + 1]) / period - mean * mean, 0.0))
     return out
 
 
 @compiled
+def _larger(one: float, other: float) -> float:
+    return one if one >= other or np.isnan(one) else other
+
+
+@remembered
+@compiled
 def rolling_max(values: Floats, period: int) -> Floats:
     """Largest of the last `period` values, NaN where one of them is."""
-    out = np.full(values.size, np.nan)
-    for t in range(period - 1, values.size):
-        out[t] = values[t - period + 1 : t + 1].max()
+    out, before = np.full(values.size, np.nan), np.full(period + 1, -np.inf)
+    for block in range(0, values.size, period):
+        for back in range(1, period if block else 1):
+            before[period - back] = _larger(values[block - back], before[period - back + 1])
+        highest = -np.inf
+        for t in range(block, min(block + period, values.size)):
+            highest = _larger(values[t], highest)
+            if t >= period - 1:
+                out[t] = _larger(highest, before[t - block + 1])
     return out
 
 
@@ -97,6 +144,7 @@ def _sorted_share(values: Floats, window: int, minimum: int) -> Floats:
     return out
 
 
+@remembered
 def lagged(values: Floats, bars: int) -> Floats:
     """The value `bars` (at least 1) rows before, NaN in the first rows."""
     out = np.full(values.size, np.nan)
@@ -104,17 +152,20 @@ def lagged(values: Floats, bars: int) -> Floats:
     return out
 
 
+@remembered
 def rolling_min(values: Floats, period: int) -> Floats:
     """Smallest of the last `period` values, NaN where one of them is."""
     return -rolling_max(-values, period)
 
 
+@remembered
 def ema(values: Floats, period: int) -> Floats:
     """Exponential moving average, alpha = 2 / (period + 1), seeded with the mean of the first `period` values."""
     alpha = 2 / (period + 1)
     return _recursive(values, period, 1 / period, 1 - alpha, alpha)
 
 
+@remembered
 def wilder_mean(values: Floats, period: int) -> Floats:
     """Wilder's moving average (RMA), alpha = 1 / period, seeded with the mean of the first `period` values."""
     return _recursive(values, period, 1 / period, 1 - 1 / period, 1 / period)
@@ -127,25 +178,52 @@ def _wilder_sum(values: Floats, period: int) -> Floats:
     return out
 
 
+@compiled
+def _moves(values: Floats) -> tuple[Floats, Floats]:
+    up, down = np.full(values.size, np.nan), np.full(values.size, np.nan)
+    for t in range(1, values.size):
+        change = values[t] - values[t - 1]
+        if not np.isnan(change):
+            up[t], down[t] = max(change, 0.0), max(-change, 0.0)
+    return up, down
+
+
+@compiled
+def _part(one: Floats, other: Floats) -> Floats:
+    out = np.full(one.size, np.nan)
+    for t in range(one.size):
+        whole = one[t] + other[t]
+        if whole > 0:
+            out[t] = 100 * one[t] / whole
+    return out
+
+
+@remembered
 def rsi(close: Floats, period: int) -> Floats:
     """Wilder's relative strength index, 0 to 100; first value in row `period`; undefined until the price has moved once."""
-    change = close - lagged(close, 1)
-    gain = wilder_mean(np.maximum(change, 0.0), period)
-    loss = wilder_mean(np.maximum(-change, 0.0), period)
-    return _ratio(100 * gain, gain + loss)
+    up, down = _moves(close)
+    return _part(wilder_mean(up, period), wilder_mean(down, period))
 
 
+@remembered
+@compiled
 def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
     """Largest of high - low and the distances of both from the last close, quote currency; undefined in the first row."""
-    before = lagged(close, 1)
-    return np.maximum(high, before) - np.minimum(low, before)
+    out = np.full(close.size, np.nan)
+    for t in range(1, close.size):
+        before = close[t - 1]
+        if not np.isnan(high[t] + low[t] + before):
+            out[t] = max(high[t], before) - min(low[t], before)
+    return out
 
 
+@remembered
 def atr(high: Floats, low: Floats, close: Floats, period: int) -> Floats:
     """Wilder's average true range, quote currency; first value in row `period`."""
     return wilder_mean(true_range(high, low, close), period)
 
 
+@remembered
 def directional(high: Floats, low: Floats, close: Floats, period: int) -> tuple[Floats, Floats]:
     """Wilder's +DI and -DI, 0 to 100; first value in row `period`; undefined while the true range is 0 throughout."""
     up, down = high - lagged(high, 1), lagged(low, 1) - low
@@ -156,6 +234,7 @@ def directional(high: Floats, low: Floats, close: Floats, period: int) -> tuple[
     return _ratio(100 * _wilder_sum(plus, period), spread), _ratio(100 * _wilder_sum(minus, period), spread)
 
 
+@remembered
 def adx(high: Floats, low: Floats, close: Floats, period: int) -> Floats:
     """Wilder's average directional index, 0 to 100; first value in row 2 * period - 1."""
     plus, minus = directional(high, low, close, period)
@@ -166,29 +245,34 @@ def adx(high: Floats, low: Floats, close: Floats, period: int) -> Floats:
     return wilder_mean(direction, period)
 
 
+@remembered
 def bollinger(close: Floats, period: int, deviations: float) -> Bands:
     """Mean of the last `period` closes and the lines `deviations` standard deviations (ddof 0) off it."""
     middle, reach = rolling_mean(close, period), deviations * rolling_std(close, period)
     return Bands(middle - reach, middle, middle + reach)
 
 
+@remembered
 def rate_of_change(close: Floats, period: int) -> Floats:
     """close / close[period bars ago] - 1, a fraction."""
     growth: Floats = close / lagged(close, period)
     return growth - 1
 
 
+@remembered
 def z_score(close: Floats, mean_period: int, std_period: int) -> Floats:
     """Distance of the close from its mean in standard deviations (ddof 0), undefined where the deviation is 0."""
     return _ratio(close - rolling_mean(close, mean_period), rolling_std(close, std_period))
 
 
+@remembered
 def efficiency_ratio(close: Floats, period: int) -> Floats:
     """Kaufman's efficiency: |net move| / path length over `period` bars, 0 to 1; 1 / sqrt(period) on a random walk, undefined at rest."""
     step = np.abs(close - lagged(close, 1))
     return _ratio(np.abs(close - lagged(close, period)), period * rolling_mean(step, period))
 
 
+@remembered
 def log_slope(values: Floats, period: int) -> Floats:
     """Least-squares slope per bar of ln(value) over the last `period` bars; undefined where a value of them is not positive."""
     logs = np.log(np.where(values > 0, values, np.nan))
@@ -199,6 +283,7 @@ def log_slope(values: Floats, period: int) -> Floats:
     return out
 
 
+@remembered
 def percentile_rank(values: Floats, window: int, minimum: int) -> Floats:
     """Share of the last `window` values that are at most the row's own, the row included, 0 to 1.
 

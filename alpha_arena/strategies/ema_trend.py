@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Self
 
+import numpy as np
 from pydantic import ConfigDict, model_validator
 from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import Market
-from alpha_arena.core.types import Signals
+from alpha_arena.core.types import Bools, Floats, Signals
+from alpha_arena.features.compiled import compiled
 from alpha_arena.features.indicators import ema, rolling_mean, rsi
+from alpha_arena.features.shared import remembered
 from alpha_arena.strategies.state import (
     RSI_PERIOD,
     VOLUME_PERIOD,
@@ -20,11 +23,37 @@ from alpha_arena.strategies.state import (
     Margin,
     Ratio,
     RsiLevel,
+    Sides,
     ascending,
     atr_levels,
     follow,
-    one_side,
 )
+
+
+@remembered
+@compiled
+def _order(fast: Floats, medium: Floats, slow: Floats) -> tuple[Sides, Bools, Bools]:
+    """+1 where the averages fall in order, -1 where they rise; where the fast one is below the medium one, and where above."""
+    sides, below, above = np.empty(fast.size, np.int8), np.empty(fast.size, np.bool_), np.empty(fast.size, np.bool_)
+    for t in range(fast.size):
+        below[t], above[t] = fast[t] < medium[t], fast[t] > medium[t]
+        sides[t] = (1 if above[t] & (medium[t] > slow[t]) else 0) - (1 if below[t] & (medium[t] < slow[t]) else 0)
+    return sides, below, above
+
+
+@remembered
+@compiled
+def _confirmed(
+    sides: Sides, strength: Floats, long: tuple[float, float], short: tuple[float, float], volume: Floats, mean: Floats, busy: float
+) -> Sides:
+    """Sides with RSI within that side's bounds and enough volume; 0 elsewhere."""
+    out = np.zeros(sides.size, np.int8)
+    for t in range(sides.size):
+        fits = (
+            (strength[t] >= long[0]) & (strength[t] <= long[1]) if sides[t] > 0 else (strength[t] >= short[0]) & (strength[t] <= short[1])
+        )
+        out[t] = sides[t] if fits & (volume[t] > busy * mean[t]) else 0
+    return out
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -77,9 +106,9 @@ class EmaTrend:
     def signals(self, market: Market) -> Signals:
         """Exposure, stop and take of each row."""
         fast, medium, slow = (ema(market.close, period) for period in (self.ema_fast, self.ema_medium, self.ema_slow))
-        strength = rsi(market.close, RSI_PERIOD)
-        busy = market.volume > self.volume_threshold * rolling_mean(market.volume, VOLUME_PERIOD)
-        up = (fast > medium) & (medium > slow) & (strength >= self.rsi_min) & (strength <= self.rsi_max)
-        down = (fast < medium) & (medium < slow) & (strength >= self.rsi_short_min) & (strength <= self.rsi_short_max)
-        entries = atr_levels(market, one_side(busy & up, busy & down), self.atr_period, self.stop_loss_atr, self.take_profit_atr)
-        return follow(market, entries, Exits(fast < medium, fast > medium), self.max_position * self.max_leverage)
+        sides, below, above = _order(fast, medium, slow)
+        bounds = (float(self.rsi_min), float(self.rsi_max)), (float(self.rsi_short_min), float(self.rsi_short_max))
+        mean = rolling_mean(market.volume, VOLUME_PERIOD)
+        sides = _confirmed(sides, rsi(market.close, RSI_PERIOD), *bounds, market.volume, mean, float(self.volume_threshold))
+        entries = atr_levels(market, sides, self.atr_period, self.stop_loss_atr, self.take_profit_atr)
+        return follow(market, entries, Exits(below, above), self.max_position * self.max_leverage)

@@ -9,10 +9,10 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from alpha_arena.core.market import Market
-from alpha_arena.core.types import Floats, Signals
+from alpha_arena.core.types import Bools, Floats, Signals
 from alpha_arena.features.compiled import compiled
 from alpha_arena.features.indicators import rolling_mean, rolling_std
-from alpha_arena.strategies.state import Bars, Bools, Count, Deviations, Leverage, Margin, PriceFraction
+from alpha_arena.strategies.state import Bars, Count, Deviations, Leverage, Margin, PriceFraction
 
 
 @compiled

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from alpha_arena.core.market import Market
-from alpha_arena.core.types import Floats, Signals
-from alpha_arena.features.compiled import compiled
+from alpha_arena.core.types import Bools, Floats, Signals
+from alpha_arena.features.compiled import compiled, inlined
 from alpha_arena.features.indicators import atr
+from alpha_arena.features.shared import remembered
 
-Bools = NDArray[np.bool_]
 Sides = NDArray[np.int8]
 
 RSI_PERIOD = 14
@@ -42,6 +42,15 @@ class Entries(NamedTuple):
     take: Floats
 
 
+class AtrEntries(NamedTuple):
+    """Where a rule would enter with levels a multiple of the ATR from the close, one row a bar; nowhere while the ATR is NaN."""
+
+    side: Sides
+    unit: Floats
+    stop_units: float
+    take_units: float
+
+
 class Exits(NamedTuple):
     """Rows in which the rule itself would leave a position of either side."""
 
@@ -49,29 +58,54 @@ class Exits(NamedTuple):
     short: Bools
 
 
+@inlined
+def _left(side: int, leave_long: bool, leave_short: bool, high: float, low: float, stop: float, take: float) -> bool:
+    """Whether a bar ends a position: by the rule's own exit, at the stop, or through the take."""
+    if side > 0:
+        return leave_long or low <= stop or high > take
+    return side < 0 and (leave_short or high >= stop or low < take)
+
+
 @compiled
 def _walk(
-    entry: Sides, stop: Floats, take: Floats, leave_long: Bools, leave_short: Bools, high: Floats, low: Floats
+    entry: Sides,
+    stop: Floats,
+    take: Floats,
+    unit: Floats,
+    stop_units: float,
+    take_units: float,
+    leave_long: Bools,
+    leave_short: Bools,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    size: float,
 ) -> tuple[Floats, Floats, Floats]:
-    sides, stops, takes = np.zeros(entry.size), np.full(entry.size, np.nan), np.full(entry.size, np.nan)
-    side, held_stop, held_take = 0, np.nan, np.nan
+    held, stops, takes = np.empty(entry.size), np.empty(entry.size), np.empty(entry.size)
+    side, held_stop, held_take, scaled = 0, np.nan, np.nan, unit.size > 0
     for t in range(entry.size):
-        if side > 0:
-            out = leave_long[t] or low[t] <= held_stop or high[t] > held_take
-        elif side < 0:
-            out = leave_short[t] or high[t] >= held_stop or low[t] < held_take
-        else:
-            out = False
-        if out:
+        if _left(side, leave_long[t], leave_short[t], high[t], low[t], held_stop, held_take):
             side = 0
-        elif entry[t] != 0 and entry[t] != side:
-            side, held_stop, held_take = entry[t], stop[t], take[t]
-        if side != 0:
-            sides[t], stops[t], takes[t] = side, held_stop, held_take
-    return sides, stops, takes
+        elif entry[t] != 0 and entry[t] != side and not (scaled and np.isnan(unit[t])):
+            side = entry[t]
+            if scaled:
+                held_stop, held_take = close[t] - stop_units * (side * unit[t]), close[t] + take_units * (side * unit[t])
+            else:
+                held_stop, held_take = stop[t], take[t]
+        if side == 0:
+            held[t], stops[t], takes[t] = 0.0, np.nan, np.nan
+        else:
+            held[t], stops[t], takes[t] = side * size, held_stop, held_take
+    return held, stops, takes
 
 
-def follow(market: Market, entries: Entries, exits: Exits, size: float) -> Signals:
+@remembered
+def sure(rows: int) -> Floats:
+    """A confidence of 1 in each row."""
+    return np.ones(rows)
+
+
+def follow(market: Market, entries: Entries | AtrEntries, exits: Exits, size: float) -> Signals:
     """Signals of a rule that holds one position at a time, decided at each close.
 
     An entry freezes its levels. From the next bar on the position is left at the close of a bar that reached the stop, traded through the
@@ -82,20 +116,22 @@ def follow(market: Market, entries: Entries, exits: Exits, size: float) -> Signa
     Args:
         size: |exposure| of a position, notional / equity.
     """
-    side, stop, take = _walk(*entries, exits.long, exits.short, market.high, market.low)
-    return Signals(side * size, stop, take, np.ones(len(market)))
+    if isinstance(entries, AtrEntries):
+        levels = (entries.unit, entries.unit, entries.unit, entries.stop_units, entries.take_units)
+    else:
+        levels = (entries.stop, entries.take, np.empty(0), 0.0, 0.0)
+    made = _walk(entries.side, *levels, exits.long, exits.short, market.high, market.low, market.close, float(size))
+    return Signals(*made, sure(len(market)))
 
 
 def one_side(long: Bools, short: Bools) -> Sides:
     """+1 where only `long` holds, -1 where only `short` does, else 0."""
-    return long.astype(np.int8) - short.astype(np.int8)
+    return long.view(np.int8) - short.view(np.int8)
 
 
-def atr_levels(market: Market, side: Sides, period: int, stop_loss_atr: float, take_profit_atr: float) -> Entries:
-    """Entries with stop and take a multiple of the ATR from the close; none where the ATR is not yet defined."""
-    unit = side * atr(market.high, market.low, market.close, period)
-    known = np.where(np.isnan(unit), 0, side).astype(np.int8)
-    return Entries(known, market.close - stop_loss_atr * unit, market.close + take_profit_atr * unit)
+def atr_levels(market: Market, side: Sides, period: int, stop_loss_atr: float, take_profit_atr: float) -> AtrEntries:
+    """Entries with stop and take a multiple of the ATR from the close."""
+    return AtrEntries(side, atr(market.high, market.low, market.close, period), float(stop_loss_atr), float(take_profit_atr))
 
 
 def percent_stop(market: Market, side: Sides, fraction: float, take: Floats | None = None) -> Entries:

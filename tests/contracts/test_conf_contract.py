@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alpha_arena.backtest.space import Candidates, Template
 from alpha_arena.core.market import Market, Study, View
 from alpha_arena.core.records import Decision
 from alpha_arena.core.types import Account, Candles, Position, RiskState, Target
@@ -17,6 +20,7 @@ from alpha_arena.data.memory import MemoryStore
 from alpha_arena.settings import Settings, load
 from alpha_arena.wiring.backtesting import play, window
 from alpha_arena.wiring.desk import study_of, trader_of
+from alpha_arena.wiring.searching import spaces_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NOT_CHOSEN = {"base", "hydra"}
@@ -56,9 +60,29 @@ def test_every_command_s_root_is_built(command: str) -> None:
 def test_every_option_is_built(group: str, option: str) -> None:
     """Each file of each group, chosen alone, builds."""
     extra = ["exchange.path=somewhere"] if (group, option) == ("exchange", "file") else []
-    made = load("backtest", [f"{group}={option}", *extra])
+    made = load("sweep" if group == "sweep" else "backtest", [f"{group}={option}", *extra])
     assert made.strategies
     assert made.config_hash
+
+
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "sweep"])
+def test_every_space_can_be_searched(option: str) -> None:
+    """Each strategy has its parameters, most combinations fit together, and a file named after a strategy is that strategy's."""
+    settings = load("sweep", [f"sweep={option}"])
+    assert settings.search
+    for space in spaces_of(settings.search, settings.templates):
+        assert option in ("all", space.strategy)
+        made = [fits(settings.templates[space.strategy], values) for values in Candidates(space, 200, 1)]
+        assert sum(made) > len(made) / 2
+
+
+def fits(template: Template, values: Mapping[str, Any]) -> bool:
+    """Whether parameters fit together."""
+    try:
+        template.make(values)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", DECIDERS)
@@ -75,7 +99,7 @@ def test_a_decider_is_causal_and_its_targets_are_sound(name: str) -> None:
         target = decision.wanted
         assert isfinite(target.exposure)
         assert 0 <= target.confidence <= 1
-        assert sum(share.weight for share in target.shares) == pytest.approx(1)
+        assert not target.shares or sum(share.weight for share in target.shares) == pytest.approx(1)
         side = np.sign(target.exposure)
         assert not (target.stop - decision.price) * side > 0 or not side
         assert target.why

@@ -12,8 +12,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from alpha_arena.backtest.bias import ENOUGH_BARS, cut_rows, examine, leak_findings, leaks, of_regime, of_strategy
 from alpha_arena.core.market import Market
-from alpha_arena.core.types import Candles, Funding, Signals
+from alpha_arena.core.types import Candles, Funding
+from alpha_arena.settings import load
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "strategy"
 FILES = sorted(CONF.glob("*.yaml"))
@@ -67,11 +69,6 @@ def wild_market(bars: int = 3000, seed: int = 11) -> Market:
 MARKET = wild_market()
 
 
-def same_start(part: Signals, whole: Signals, stop: int) -> None:
-    for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(part, name)[:stop], getattr(whole, name)[:stop], err_msg=f"{name} before row {stop}")
-
-
 # a gap can start a grid beyond its stop; what then happens is tested with its rule
 MAY_START_BEYOND_ITS_STOP = {"grid_trading"}
 
@@ -112,26 +109,15 @@ def test_it_says_what_it_does(path: Path) -> None:
 
 
 @every
-def test_a_truncated_history_gives_the_same_signals(path: Path) -> None:
-    """D13: what is known at row t does not depend on any later row: each cut equals the beginning of the whole, bit by bit."""
-    strategy = build(path)
-    whole = strategy.signals(MARKET)
-    assert np.any(whole.exposure), "the market tells nothing about this strategy"
-    for t in (0, 1, 13, 14, 20, 54, 55, 56, 99, 300, 301, 777, 1500, 2998):
-        same_start(strategy.signals(MARKET.upto(t)), whole, t + 1)
-
-
-@every
-def test_a_scrambled_future_changes_nothing_before(path: Path) -> None:
-    """D13: other candles and other funding after row t leave every signal up to t as it was."""
-    strategy, other = build(path), wild_market(seed=12)
-    whole = strategy.signals(MARKET)
-    for t in (60, 500, 1999, 2800):
-        cuts = {name: np.r_[getattr(MARKET, name)[: t + 1], 2 * getattr(other, name)[t + 1 :]] for name in COLUMNS}
-        settled = int(np.searchsorted(MARKET.funding_ts, MARKET.ts[t] + HOUR_MS, side="right"))
-        rate = np.r_[MARKET.funding_rate[:settled], -5 * other.funding_rate[settled:]]
-        scrambled = Market.of("BTC/USDT:USDT", HOUR_MS, Candles(MARKET.ts, **cuts), Funding(MARKET.funding_ts, rate))
-        same_start(strategy.signals(scrambled), whole, t + 1)
+def test_no_later_row_moves_an_earlier_one(path: Path) -> None:
+    """D13: history that ends, goes on as noise or is scrambled after a row leaves every signal up to that row as it was, bit by bit."""
+    subject = of_strategy(path.stem, build(path))
+    whole = subject.compute(MARKET)
+    assert np.any(whole["exposure"]), "the market tells nothing about this strategy"
+    rng = np.random.default_rng(12)
+    rows = np.union1d([0, 1, 13, 14, 20, 54, 55, 56, 99, 300, 301, 777, 1500, 2998], cut_rows(whole, 20, rng))
+    found = list(leaks(subject.compute, MARKET, rows, rng, tolerance=0.0))
+    assert [one.detail for one in leak_findings(path.stem, MARKET, rows, found) if not one.ok] == []
 
 
 @every
@@ -139,11 +125,20 @@ def test_a_declared_lookback_is_enough(path: Path) -> None:
     """Past its lookback a strategy gives the same signals whatever came before; 0 declares that all history matters."""
     strategy = build(path)
     assert strategy.lookback >= 0
-    if strategy.lookback:
-        tail, whole = strategy.signals(MARKET.rows(1000, 3000)), strategy.signals(MARKET)
-        for name in ARRAYS:
-            ours, theirs = getattr(tail, name)[strategy.lookback :], getattr(whole, name)[1000 + strategy.lookback :]
-            np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    assert [one.detail for one in examine(of_strategy(path.stem, strategy), MARKET, ["warmup"], 10, 12) if not one.ok] == []
+
+
+@every
+def test_the_first_bar_is_forgotten(path: Path) -> None:
+    """What a rule remembers of its own signals wears off: histories that begin at other bars agree in the end."""
+    found = examine(of_strategy(path.stem, build(path)), wild_market(ENOUGH_BARS), ["start"], 10, 12)
+    assert [one.detail for one in found if not one.ok] == []
+
+
+def test_the_regime_model_is_held_to_the_same() -> None:
+    """Its codes and the indicators behind them."""
+    subject = of_regime(load("backtest").regime)
+    assert [one.detail for one in examine(subject, wild_market(ENOUGH_BARS), ["lookahead", "warmup", "start"], 6, 12) if not one.ok] == []
 
 
 @every

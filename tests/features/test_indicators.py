@@ -158,3 +158,21 @@ def test_compilation_needs_no_writable_folder() -> None:
     names: dict[str, Callable[[Floats], float]] = {}
     exec("def total(values):\n    s = 0.0\n    for v in values:\n        s += v\n    return s\n", names)
     assert compiled(names["total"])(np.arange(5.0)) == 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), period=st.integers(2, 40), bars=st.integers(1, 150))
+def test_windows_are_those_of_their_definitions(seed: int, period: int, bars: int) -> None:
+    """Of each window alone, whatever came before: after a huge value, after a hole, and exactly where all are equal."""
+    rng = np.random.default_rng(seed)
+    values = 100 + np.cumsum(np.round(rng.normal(0, 1, bars), 1) * (rng.random(bars) < 0.7))
+    values[rng.random(bars) < 0.02] = rng.choice([1e9, np.nan])
+    windows = np.lib.stride_tricks.sliding_window_view(values, period) if bars >= period else np.empty((0, period))
+    first = np.full(min(bars, period - 1), np.nan)
+    np.testing.assert_allclose(rolling_mean(values, period), np.r_[first, windows.mean(axis=1)], rtol=1e-12)
+    np.testing.assert_allclose(rolling_std(values, period), np.r_[first, windows.std(axis=1)], rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(rolling_max(values, period), np.r_[first, windows.max(axis=1)])
+    np.testing.assert_array_equal(rolling_min(values, period), np.r_[first, windows.min(axis=1)])
+    flat = np.flatnonzero(np.ptp(windows, axis=1) == 0) + period - 1
+    assert (rolling_std(values, period)[flat] == 0).all()
+    np.testing.assert_array_equal(rolling_mean(values, period)[flat], values[flat])
