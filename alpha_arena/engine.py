@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isfinite, isinf, isnan
 
@@ -17,11 +16,13 @@ from alpha_arena.core.market import Study, View
 from alpha_arena.core.ports import Decider, Executor, RiskRule, Store
 from alpha_arena.core.records import Booking, Decision, OrderEvent, Refusal, RegimeContext
 from alpha_arena.core.sizing import Plan, cap_exposures, plan, rounded_levels
-from alpha_arena.core.types import RUINED, Account, Floats, Instrument, Order, Target
+from alpha_arena.core.types import RUINED, Account, Instrument, Ints, Order, Target
 from alpha_arena.risk.switches import obey
 
 HISTORY = 5
 PEOPLE = "people"
+Limit = Callable[[Target, str, View], Target]
+Halts = Callable[[View], str]
 REGIME_FIELDS = ("adx", "bb_width", "atr_percentile", "efficiency", "volume_trend")
 
 
@@ -50,6 +51,8 @@ class Trader:
     Attributes:
         id: slug. timeframe: e.g. "1h". leverage: notional / margin of its positions.
         equity_quote: fixed equity for sizing, None for the account's own.
+        limits: what limits a target, by name: the rules in their order, then what people told the trader.
+        halts: of the rules that latch a halt.
     """
 
     id: str
@@ -61,6 +64,13 @@ class Trader:
     decider_name: str
     equity_quote: float | None = None
     config_hash: str = ""
+    limits: Sequence[tuple[str, Limit]] = field(init=False)
+    halts: Sequence[Halts] = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = ((type(rule).__name__, rule.limit) for rule in self.rules)
+        object.__setattr__(self, "limits", (*named, (PEOPLE, obey)))
+        object.__setattr__(self, "halts", tuple(rule.halts for rule in self.rules if hasattr(rule, "halts")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +92,19 @@ def ticks(study: Study, first_ts: int, now_ms: int | None = None, last_ts: int |
     every = np.unique(np.concatenate(list(stamps.values())))
     bar_ms = next(iter(study.markets.values())).bar_ms
     newest = int(every[-1]) if every.size else 0
-    for ts in every[np.searchsorted(every, first_ts) :].tolist():
-        if last_ts is not None and ts > last_ts:
-            return
-        rows = {symbol: bisect_left(stamp, ts) for symbol, stamp in stamps.items()}
-        present = {symbol: row for symbol, row in rows.items() if row < stamps[symbol].size and stamps[symbol][row] == ts}
+    chosen = every[(every >= first_ts) & (every <= (newest if last_ts is None else last_ts))]
+    rows = {symbol: rows_of(chosen, stamp) for symbol, stamp in stamps.items()}
+    for at, ts in enumerate(chosen.tolist()):
+        present = {symbol: column[at] for symbol, column in rows.items() if column[at] >= 0}
         close = ts + bar_ms
         past = now_ms is not None and ts < newest
         yield Tick(ts, close, close if now_ms is None or past else now_ms, present, past)
+
+
+def rows_of(wanted: Ints, stamps: Ints) -> list[int]:
+    """Row of each time among ascending stamps, -1 where it is missing."""
+    rows: list[int] = np.where(np.isin(wanted, stamps), np.searchsorted(stamps, wanted), -1).tolist()
+    return rows
 
 
 def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: Store) -> Cycle:
@@ -131,10 +146,8 @@ def seen(tick: Tick, study: Study, trader: Trader, executor: Executor, store: St
     if booking.equity <= 0:
         store.halt(tick.close_ts, RUINED)
     view = look(tick, study, booking, store, trader.equity_quote)
-    for rule in trader.rules:
-        reason = rule.halts(view) if hasattr(rule, "halts") else ""
-        if reason:
-            store.halt(view.ts, reason)
+    for reason in filter(None, (halts(view) for halts in trader.halts)):
+        store.halt(view.ts, reason)
     return booking, view
 
 
@@ -151,7 +164,10 @@ def run(every: Iterable[Tick], study: Study, trader: Trader, executor: Executor,
 
 def look(tick: Tick, study: Study, booking: Booking, store: Store, fixed_equity: float | None) -> View:
     """What may be known at a close."""
-    return View(tick.close_ts, tick.now_ms, tick.rows, study, booking.account, store.risk(tick.close_ts), booking.prices, fixed_equity)
+    risk = store.risk(tick.close_ts)
+    return View(
+        tick.close_ts, tick.now_ms, tick.rows, study, booking.account, risk, booking.prices, fixed_equity, tick.catch_up, store.outcomes
+    )
 
 
 def limit(wanted: Mapping[str, Target], view: View, trader: Trader) -> tuple[Mapping[str, Target], Mapping[str, tuple[Refusal, ...]]]:
@@ -166,7 +182,7 @@ def limit(wanted: Mapping[str, Target], view: View, trader: Trader) -> tuple[Map
 def limit_symbol(target: Target, symbol: str, view: View, trader: Trader) -> tuple[Target, tuple[Refusal, ...]]:
     """One symbol's target after all rules and what people told the trader, and what they refused."""
     refusals = []
-    for name, limits in [*((type(rule).__name__, rule.limit) for rule in trader.rules), (PEOPLE, obey)]:
+    for name, limits in trader.limits:
         before, target = target, limits(target, symbol, view)
         if target.exposure != before.exposure:
             refusals.append(Refusal(name, target.why))
@@ -178,7 +194,7 @@ def plan_symbol(symbol: str, target: Target, view: View, tick: Tick, trader: Tra
     """The order and levels for one symbol."""
     position = view.account.position(symbol)
     market = view.study.markets[symbol]
-    since = tick.rows[symbol] - bisect_left(market.ts, position.disarmed_ts) if position.disarmed else 0
+    since = tick.rows[symbol] - int(market.ts.searchsorted(position.disarmed_ts)) if position.disarmed else 0
     name = partial(order_id, trader.id, symbol, trader.timeframe, tick.bar_ts)
     return plan(target, position, view.sizing_equity, view.prices[symbol], trader.instruments[symbol], trader.costs, since, name)
 
@@ -217,11 +233,6 @@ def remember(
 def regime_context(view: View, symbol: str, t: int) -> RegimeContext:
     """Regime at row t with the last five and the indicators' values; what is not defined yet is left out."""
     regimes = view.study.regimes[symbol]
-    history = tuple(regimes.name(row) for row in range(max(0, t - HISTORY + 1), t + 1))
-    values = {name: float(column(getattr(regimes, name), t)) for name in REGIME_FIELDS}
+    history = regimes.names(max(0, t - HISTORY + 1), t + 1)
+    values = {name: getattr(regimes, name).item(t) for name in REGIME_FIELDS}
     return RegimeContext(history[-1], history, {name: value for name, value in values.items() if not isnan(value)})
-
-
-def column(values: Floats, t: int) -> float:
-    """One row of an indicator."""
-    return float(values[t])

@@ -20,7 +20,10 @@ from alpha_arena.core.types import Account, Fill, Instrument, Order, Payment, Po
 
 
 class Bar(NamedTuple):
-    """One bar, prices in quote currency; mark_low and mark_high decide liquidation where they are not NaN."""
+    """One bar, prices in quote currency; mark_low and mark_high decide liquidation where they are not NaN.
+
+    `inside` are shorter bars that it consists of, which decide what came first in it; none where that is not known.
+    """
 
     ts: int
     open: float
@@ -29,6 +32,7 @@ class Bar(NamedTuple):
     close: float
     mark_low: float = nan
     mark_high: float = nan
+    inside: tuple[Bar, ...] = ()
 
     @property
     def worst_long(self) -> float:
@@ -82,6 +86,11 @@ def winning_side(position: Position, take: float, price: float) -> bool:
     return isnan(take) or (take - price) * position.side > 0
 
 
+def reaches_take(position: Position, bar: Bar) -> bool:
+    """Whether the bar traded through the take."""
+    return ((bar.high if position.side > 0 else bar.low) - position.take) * position.side > 0
+
+
 def opening_the_other_side(orders: Sequence[Order], closed: Position) -> list[Order]:
     """What remains of orders once the position that they met is closed: parts that open a position of the other sign."""
     left, kept = closed.quantity, []
@@ -117,6 +126,10 @@ class MatchingEngine:
         self.pending.setdefault(order.symbol, {})[order.id] = order
         return OrderEvent(order.id, 0, "WORKING", "accepted, fills at the next open")
 
+    def engaged(self, symbol: str) -> bool:
+        """Whether a bar can do anything to a symbol: an order waits, or something is held."""
+        return bool(self.pending.get(symbol) or self.account.position(symbol).quantity)
+
     def advance(self, symbol: str, bar: Bar, carried: Sequence[Settlement], inside: Sequence[Settlement]) -> Happened:
         """Apply one closed bar to a symbol.
 
@@ -126,13 +139,15 @@ class MatchingEngine:
         out = Happened.nothing()
         orders: Sequence[Order] = list(self.pending.pop(symbol, {}).values())
         if self.account.position(symbol).quantity:
-            self._settle(symbol, bar.open, carried, out)
+            if carried:
+                self._settle(symbol, bar.open, carried, out)
             orders = self._gap(symbol, bar, orders, out)
         for order in orders:
             self._fill(order, bar, out)
         if self.account.position(symbol).quantity:
             self._protect(symbol, bar, out)
-            self._settle(symbol, bar.close, inside, out)
+            if inside:
+                self._settle(symbol, bar.close, inside, out)
         return out
 
     def _settle(self, symbol: str, price: float, settlements: Sequence[Settlement], out: Happened) -> None:
@@ -179,9 +194,16 @@ class MatchingEngine:
         return Exit("liquidation", position.entry * (1 - position.side / self.leverage), 0.0)
 
     def _protect(self, symbol: str, bar: Bar, out: Happened) -> None:
-        leaving = self._exit_inside(self.account.position(symbol), bar)
+        position = self.account.position(symbol)
+        leaving = self._exit_inside(position, bar)
+        if leaving and leaving.reason != "take" and reaches_take(position, bar):
+            leaving = next(filter(None, (self._exit_in_part(position, part) for part in bar.inside)), leaving)
         if leaving:
             self._exit(symbol, bar.ts, leaving, out)
+
+    def _exit_in_part(self, position: Position, part: Bar) -> Exit | None:
+        """The exit in a shorter bar, which may open beyond a level."""
+        return self._exit_at_open(position, part.open) or self._exit_inside(position, part)
 
     def _exit_inside(self, position: Position, bar: Bar) -> Exit | None:
         """Stop, liquidation or take within the bar; where it does not say which came first, the worse for the trader."""

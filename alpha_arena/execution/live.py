@@ -344,13 +344,19 @@ class LiveExecutor:
         if order.reduce_only:
             return ""
         halted = self.ledger.halted()
-        return told.no_entries or (f"trading is halted ({halted})" if halted else "") or self._against(order)
+        return told.no_entries or (f"trading is halted ({halted})" if halted else "") or self._against(order) or self._stale(order.symbol)
 
     def _against(self, order: Order) -> str:
         """An entry lapses with the exit before it, unless the position is gone all the same."""
         exits = [one for one in self._siblings(order) if one.state in ("REJECTED", "EXPIRED", "LAPSED", "CANCELLED")]
         held = self.ledger.account().position(order.symbol)
         return f"its exit was {exits[0].state} and the position is still held" if exits and held.quantity * order.quantity < 0 else ""
+
+    def _stale(self, symbol: str) -> str:
+        """Why no new risk is taken in a market that has fallen silent, "" where it has not; both times are the exchange's (faults: B4)."""
+        told_ms = self.tracker.ask(lambda: self.venue.mark_price(symbol))[1]
+        age_ms = self.tracker.ask(self.venue.time_ms) - told_ms
+        return f"STALE: the mark price is {age_ms / 1000:.0f} s old" if age_ms > self.pace.stale_ms else ""
 
     def _siblings(self, order: Order) -> list[Tracked]:
         """The exits that were decided with an entry."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from alpha_arena.core.costs import Costs
+from alpha_arena.core.detail import bars_inside
 from alpha_arena.core.funding import complete
 from alpha_arena.core.market import Market
 from alpha_arena.core.records import Booking, OrderEvent
@@ -18,36 +19,51 @@ class Tape:
 
     Args:
         market: closed bars with funding; unknown settlements are completed up to the last close.
+        detail: shorter bars inside them, None for none.
     """
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, detail: Market | None = None) -> None:
         until = int(market.ts[-1]) + market.bar_ms if len(market) else 0
         funding = complete(Funding(market.funding_ts, market.funding_rate), until, market.bar_ms)
         self.bar_ms = market.bar_ms
         self.ts: list[int] = market.ts.tolist()
-        columns = (market.open, market.high, market.low, market.close)
-        self.bars = [Bar(*row) for row in zip(self.ts, *(column.tolist() for column in columns), strict=True)]
-        self.funding_ts: list[int] = funding.ts.tolist()
-        self.settlements = [Settlement(*s) for s in zip(self.funding_ts, funding.rate.tolist(), funding.assumed.tolist(), strict=True)]
+        prices = (market.open, market.high, market.low, market.close)
+        self.bars = [Bar(*row) for row in zip(self.ts, *(column.tolist() for column in prices), strict=True)]
+        if detail is not None:
+            self.bars = detailed(self.bars, market, detail)
+        self._carried: dict[int, list[Settlement]] = {}
+        self._inside: dict[int, list[Settlement]] = {}
+        columns = (funding.ts, funding.rate, funding.assumed)
+        for settlement in map(Settlement, *(column.tolist() for column in columns)):
+            self._enter(settlement)
 
-    def row(self, ts: int) -> int | None:
-        """Row of the bar that opened at `ts`, None where it is missing."""
-        row = bisect_left(self.ts, ts)
-        return row if row < len(self.ts) and self.ts[row] == ts else None
+    def _enter(self, settlement: Settlement) -> None:
+        row = bisect_left(self.ts, settlement.ts)
+        if row and settlement.ts < self.ts[row - 1] + self.bar_ms:
+            self._inside.setdefault(row - 1, []).append(settlement)
+        else:
+            self._carried.setdefault(row, []).append(settlement)
 
-    def carried(self, row: int) -> list[Settlement]:
+    def last(self, ts: int) -> int:
+        """Row of the last bar known once the one that opened at `ts` has closed; the first where none is."""
+        return max(bisect_right(self.ts, ts) - 1, 0)
+
+    def carried(self, row: int) -> Sequence[Settlement]:
         """Settlements after the last bar's own span, up to the row's open."""
-        start = self.ts[row - 1] + self.bar_ms if row else 0
-        return self.settlements[bisect_left(self.funding_ts, start) : bisect_right(self.funding_ts, self.ts[row])]
+        return self._carried.get(row, ())
 
-    def inside(self, row: int) -> list[Settlement]:
+    def inside(self, row: int) -> Sequence[Settlement]:
         """Settlements strictly within the row's bar."""
-        ts = self.ts[row]
-        return self.settlements[bisect_right(self.funding_ts, ts) : bisect_left(self.funding_ts, ts + self.bar_ms)]
+        return self._inside.get(row, ())
 
-    def close(self, ts: int) -> float:
-        """Last close known once the bar that opened at `ts` has closed."""
-        return self.bars[max(bisect_right(self.ts, ts) - 1, 0)].close
+
+def detailed(bars: Sequence[Bar], market: Market, detail: Market) -> list[Bar]:
+    """Bars with the shorter ones inside them."""
+    offsets, lower = bars_inside(market, detail)
+    columns = (lower.ts, lower.open, lower.high, lower.low, lower.close)
+    parts = [Bar(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    edges = offsets.tolist()
+    return [bar._replace(inside=tuple(parts[first:end])) for bar, first, end in zip(bars, edges, edges[1:], strict=False)]
 
 
 class SimulatedExecutor:
@@ -59,6 +75,7 @@ class SimulatedExecutor:
         working: orders that were intended and not yet filled.
         markets: by symbol; instruments, costs, leverage: as in MatchingEngine.
         applied_ts: open of the last bar that `account` already contains; polling it or an earlier one changes nothing.
+        details: by symbol, shorter bars that decide what came first within a bar.
     """
 
     def __init__(
@@ -71,9 +88,10 @@ class SimulatedExecutor:
         costs: Costs,
         leverage: float,
         applied_ts: int = -1,
+        details: Mapping[str, Market] | None = None,
     ) -> None:
         self.engine = MatchingEngine(owner, account, instruments, costs, leverage)
-        self.tapes = {symbol: Tape(market) for symbol, market in sorted(markets.items())}
+        self.tapes = {symbol: Tape(market, (details or {}).get(symbol)) for symbol, market in sorted(markets.items())}
         self.bar_ms = next(iter(self.tapes.values())).bar_ms
         self.applied_ts = applied_ts
         for order in working:
@@ -85,12 +103,13 @@ class SimulatedExecutor:
 
     def poll(self, ts: int) -> Booking:
         """Apply the bars that opened at `ts`, symbols in the order of their names; a symbol whose bar is missing is left as it is."""
-        out = Happened.nothing()
+        out, prices = Happened.nothing(), {}
         for symbol, tape in self.tapes.items():
-            row = tape.row(ts)
-            if row is not None and ts > self.applied_ts:
-                merge(out, self.engine.advance(symbol, tape.bars[row], tape.carried(row), tape.inside(row)))
-        prices = {symbol: tape.close(ts) for symbol, tape in self.tapes.items()}
+            row = tape.last(ts)
+            bar = tape.bars[row]
+            if bar.ts == ts > self.applied_ts and self.engine.engaged(symbol):
+                merge(out, self.engine.advance(symbol, bar, tape.carried(row), tape.inside(row)))
+            prices[symbol] = bar.close
         self.applied_ts = max(self.applied_ts, ts)
         account = self.engine.account
         return Booking(

@@ -36,7 +36,8 @@ class Pace:
 
     Attributes:
         expires_ms: after which the exchange discards an order that comes late; margin_ms: more than its answers may lag behind.
-        settle_ms: how long a difference to the exchange may last before it is adopted.
+        settle_ms: how long a difference to the exchange may last before it is adopted. stale_ms: age of a mark price on which nothing is
+            opened any more.
         pause_s: wall seconds between two questions; asks: questions before an answer is no longer waited for.
         patience_s: wall seconds for which it is asked whether an order has arrived; then the question stays open until the next cycle.
         protect_s: wall seconds within which a position has its protection at the exchange, or is closed.
@@ -48,6 +49,7 @@ class Pace:
     expires_ms: int = 5_000
     margin_ms: int = 1_000
     settle_ms: int = 60_000
+    stale_ms: int = 60_000
     pause_s: float = 0.1
     asks: int = 10
     patience_s: float = 10.0

@@ -25,7 +25,7 @@ from alpha_arena.exchange.okx_account import OkxAccount
 from alpha_arena.settings import Settings
 
 INTENT = "commit of decisions+orders+order_lifecycle_events+positions"
-BOOKED = "commit of bills+trades+orders+positions+balances+order_lifecycle_events"
+BOOKED = "commit of outcomes+bills+trades+orders+positions+balances+order_lifecycle_events"
 SENT = "commit of order_lifecycle_events+orders+sent_orders"
 STATE = "commit of order_lifecycle_events+orders"
 POINTS = {

@@ -28,7 +28,7 @@ STOPS = (
     *BEFORE_IT_SENDS,
     SENT,
     "after commit of sent_orders",
-    "after commit of bills+trades+orders+positions+balances+order_lifecycle_events",
+    "after commit of outcomes+bills+trades+orders+positions+balances+order_lifecycle_events",
 )
 ROUNDS = 200
 POST = "POST trade/order"

@@ -20,6 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from sqlalchemy import event
 
+from alpha_arena.commands.interrupts import heard
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.errors import AlphaArenaError
 from alpha_arena.core.types import Candles, Instrument
@@ -185,7 +186,8 @@ def cycle(pipe: Connection, settings: Settings, death: Death | None = None) -> N
     service = DataService(settings.database_url)
     watch_database(service, steps)
     try:
-        done = live_cycle(settings, clock_of(settings), service, lambda own, clock: account(own, clock, steps))
+        with heard():
+            done = live_cycle(settings, clock_of(settings), service, lambda own, clock: account(own, clock, steps))
     except AlphaArenaError as error:
         pipe.send(("failed", f"{type(error).__name__}: {error}", steps.reached))
         return

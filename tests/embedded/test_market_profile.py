@@ -146,6 +146,28 @@ def test_the_mark_price_liquidates_and_costs_the_margin() -> None:
     assert [algo.state for algo in client.algos.values()] == ["canceled"]
 
 
+def test_a_crossed_position_is_covered_by_what_no_other_holds() -> None:
+    """0.6 BTC at 40,000 with 9,988 are lost at 23,458.9; where 0.1 BTC isolated hold 1,333.3 of it, at 25,694.5."""
+    falls = [FLAT, FLAT, (40_000, 40_000, 25_000, 25_000, 1000), FLAT]
+    made, client = exchange(falls)
+    go(made, 30_000)
+    made.place(client, replace(ticket("buy", 60), td_mode="cross"))
+    [held] = client.holdings.values()
+    assert (held.margin, made.liquidation_px(held)) == (0, Decimal("23458.9"))
+    assert made.available(client) == Decimal(10_000) - 12 - 8_000
+    go(made, 4 * MINUTE)
+    assert held.pos == 60
+    made, client = exchange(falls)
+    go(made, 30_000)
+    made.place(client, replace(ticket("buy", 60), td_mode="cross"))
+    made.place(client, ticket("buy", 10))
+    crossed, isolated = client.holdings.values()
+    assert made.liquidation_px(crossed) == Decimal("25694.5")
+    go(made, 4 * MINUTE)
+    assert (crossed.pos, client.bills[-1].type) == (0, "5")
+    assert isolated.margin <= client.cash
+
+
 def test_funding_is_a_bill_at_its_own_time() -> None:
     """A long of 0.1 BTC at 40,000 pays 1 bp of 4,000: 0.4."""
     made, client = exchange([FLAT] * 4, funding=Funding(np.array([START + 2 * MINUTE]), np.array([0.0001])))

@@ -169,7 +169,7 @@ BAD_ORDERS: list[tuple[dict[str, Any], str]] = [
     ({"ordType": "limit", "px": "64000"}, "51137"),
     ({"ordType": "limit", "side": "sell", "px": "56000"}, "51138"),
     ({"reduceOnly": "maybe"}, "51000"),
-    ({"reduceOnly": True, "attachAlgoOrds": [{"slTriggerPx": "55000", "slOrdPx": "-1"}]}, "51100"),
+    ({"reduceOnly": True, "attachAlgoOrds": [{"slTriggerPx": "55000", "slOrdPx": "-1"}]}, "51169"),
     ({"attachAlgoOrds": [{}]}, "51000"),
     ({"attachAlgoOrds": "sl"}, "51000"),
     ({"attachAlgoOrds": [{"slTriggerPx": "NaN", "slOrdPx": "-1"}]}, "51000"),
@@ -203,6 +203,17 @@ def test_validation_follows_the_order_of_the_specification(one: Caller) -> None:
     assert code(one.order(**everything | {"instId": SWAP})) == "51000"
     assert code(one.order(**everything | {"instId": SWAP, "tdMode": "cross"})) == "51016"
     assert code(one.order(**everything | {"instId": SWAP, "tdMode": "cross", "clOrdId": "new"})) == "51000"
+
+
+def test_a_position_is_looked_at_before_levels_and_levels_before_money(one: Caller) -> None:
+    """Each order is wrong in several ways, and gets the code that comes first in the specification."""
+    one.order(sz="1")
+    wrong, right = ([{"slTriggerPx": px, "slOrdPx": "-1"}] for px in ("65000", "55000"))
+    assert code(one.order(reduceOnly=True, attachAlgoOrds=wrong)) == "51170"
+    assert code(one.order(side="sell", reduceOnly=True, attachAlgoOrds=right)) == "51049"
+    assert code(one.order(side="sell", reduceOnly=True, attachAlgoOrds=wrong)) == "51100"
+    assert code(one.order(sz="12000", attachAlgoOrds=wrong)) == "51047"
+    assert code(one.order(sz="12000", attachAlgoOrds=right)) == "51008"
 
 
 def test_an_order_whose_time_is_over_is_discarded(one: Caller) -> None:
@@ -243,6 +254,24 @@ def test_an_algo_order_needs_its_levels(one: Caller) -> None:
     assert code(one.post("trade/order-algo", both)) == "0"
     row = one.get("trade/order-algo", algoClOrdId="both")["data"][0]
     assert (row["slTriggerPx"], row["tpTriggerPx"], row["slOrdPx"], row["state"]) == ("55000", "", "-1", "live")
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ({"slTriggerPx": "65000"}, "51280"),
+        ({"slTriggerPx": "", "tpTriggerPx": "55000", "tpOrdPx": "-1"}, "51279"),
+        ({"side": "buy"}, "51280"),
+        ({"side": "buy", "slTriggerPx": "", "tpTriggerPx": "65000", "tpOrdPx": "-1"}, "51279"),
+        ({"slTriggerPx": "65000", "slTriggerPxType": "mark"}, "51280"),
+        ({"ordType": "oco", "tpTriggerPx": "65000", "tpOrdPx": "-1"}, "0"),
+    ],
+)
+def test_a_level_that_has_been_reached_already_is_refused(one: Caller, levels: dict[str, Any], expected: str) -> None:
+    """A11: a stop beyond the price is no protection."""
+    one.order(side="sell" if levels.get("side") == "buy" else "buy")
+    assert code(one.post("trade/order-algo", STOP | levels)) == expected
+    assert len(one.client.algos) == (expected == "0")
 
 
 def test_orders_and_fills_can_be_read_back_by_every_way(one: Caller) -> None:

@@ -109,6 +109,12 @@ def test_cycles_of_trade_equal_the_backtest(stored: str, decider: str, bars: int
     rebuilt, kept = ledger.rebuild(), ledger.account()
     assert rebuilt.cash == pytest.approx(kept.cash, abs=1e-6)
     assert rebuilt.position(BTC).quantity == kept.position(BTC).quantity
+    lasting = service.last_ts("file", BTC, "1h")
+    assert lasting is not None
+    theirs = backtested(service, overrides, bars).outcomes(lasting, 5_000)
+    assert [(one.bar_ts, one.closed_ts, one.ended_by, one.parts) for one in ledger.outcomes(lasting, 5_000)] == [
+        (one.bar_ts, one.closed_ts, one.ended_by, one.parts) for one in theirs
+    ]
     assert sum(row["amount"] for row in bills(service, trader, limit=5_000)) == pytest.approx(kept.cash, abs=1e-6)
     assert round_trips(service, trader)
     service.close()

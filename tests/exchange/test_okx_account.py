@@ -241,11 +241,26 @@ RECORDED = {
     "okx_net/Trading_PlaceOrder.json": "send",
     "okx_net/ExchangeData_GetServerTime.json": "time",
 }
+# what the first row says, a contract being 0.01 in base currency and a fee that is paid positive
+VALUES: dict[str, dict[str, object]] = {
+    "nautilus/http_get_account_balance.json": {
+        "cash": Decimal("99.9219965700000102"),
+        "equity": Decimal("99.89469657000001"),
+        "available": Decimal("94.42612990333333"),
+    },
+    "nautilus/http_get_positions.json": {"quantity": Decimal("0.005"), "entry": 10_000, "margin": Decimal("0.5"), "liquidation": 9_000},
+    "nautilus/http_get_orders_pending.json": {"quantity": Decimal("0.001"), "filled": 0, "average": None, "kind": "limit", "state": "live"},
+    "nautilus/http_get_orders_algo_pending_attached_oco.json": {"quantity": Decimal("-0.0001"), "stop": 39_000, "take": 41_000},
+    "okx_net/Account_GetAccountConfiguration.json": {"net": True, "level": 3, "permissions": {"read_only", "trade", "withdraw"}},
+    "okx_net/Account_GetBillHistory.json": {"kind": "trade", "change": Decimal("-0.000021955779"), "trade_id": "586760148"},
+    "okx_net/Trading_GetOrderDetails.json": {"filled": Decimal("0.0000192834"), "average": 51_858, "fee": Decimal("0.00000192834")},
+    "okx_net/Trading_GetUserTrades.json": {"quantity": Decimal("0.0000192834"), "price": 51_858, "fee": Decimal("0.00000192834")},
+}
 
 
 @pytest.mark.parametrize("file", RECORDED)
 def test_recorded_answers_are_read(file: str, shared_data: Path) -> None:
-    """C3: answers of the real exchange, of whatever instrument, read without an error and to values of the right kind."""
+    """C3: answers of the real exchange, of whatever instrument, read without an error and to the right values."""
     recorded = json.loads((shared_data / "okx_responses" / file).read_text())
     envelope = recorded.get("response", recorded)
     for row in envelope["data"]:
@@ -256,6 +271,9 @@ def test_recorded_answers_are_read(file: str, shared_data: Path) -> None:
     made, _ = account(Answer(json.dumps(envelope).encode()))
     value = CALLS[RECORDED[file]](made)
     assert value is not None
+    first = value[0] if isinstance(value, list) else value
+    expected = VALUES.get(file, {})
+    assert {name: getattr(first, name) for name in expected} == expected
     for one in value if isinstance(value, list) else [value]:
         for name in ("quantity", "price", "change", "equity", "stop"):
             found = getattr(one, name, None)

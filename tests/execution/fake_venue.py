@@ -78,6 +78,7 @@ class FakeVenue:
         portion: what of an order is filled at once, the rest waiting for `complete`.
         lag_ms: until a fill is told (bills and positions are told at once); twice: fills are told twice and out of order.
         delay_ms: until a sent order arrives, its sender hearing nothing. attach_fails: attached protection is not made.
+        silent_ms: age of what it says of the market.
         refuses_protection: how many protective orders are refused. hook: called before and after each request with its name.
     """
 
@@ -92,6 +93,7 @@ class FakeVenue:
     delay_ms: int = 0
     attach_fails: bool = False
     refuses_protection: int = 0
+    silent_ms: int = 0
     hook: Callable[[str, str], None] = nothing
     name: str = "fake"
 
@@ -335,7 +337,7 @@ class FakeVenue:
 
     @call
     def mark_price(self, symbol: str) -> tuple[Decimal, int]:
-        return self.price[symbol], self.clock.time
+        return self.price[symbol], self.clock.time - self.silent_ms
 
     @call
     def send(self, request: OrderRequest, expires_ms: int) -> str:

@@ -578,3 +578,19 @@ def test_an_account_that_is_not_as_it_must_be_is_refused(permissions: set[str], 
     with pytest.raises(SafetyError, match=what):
         prepare(made.venue, {BTC: 5.0})
     assert made.venue.levers == {}
+
+
+@pytest.mark.parametrize(("silent_ms", "ended"), [(60_000, "FILLED"), (60_001, "LAPSED")])
+def test_in_a_market_that_has_fallen_silent_exits_go_and_entries_do_not(silent_ms: int, ended: str) -> None:
+    """B4: the age of the mark price decides, by the exchange's own clock; with the next decision it is over."""
+    made = world({0: LONG, 1: SHORT, 2: FLAT, 3: LONG})
+    made.run(range(1))
+    made.venue.silent_ms = silent_ms
+    made.run(range(1, 2))
+    assert made.states() == ["FILLED", "FILLED", ended]
+    causes = [row["cause"] for row in queries.order_events(made.service, queries.orders(made.service, "t")[0]["client_order_id"])]
+    assert ("not sent: STALE: the mark price is 60 s old" in causes) == (ended == "LAPSED")
+    made.venue.silent_ms = 0
+    made.run(range(2, 4))
+    assert made.quantity > 0
+    check(made)

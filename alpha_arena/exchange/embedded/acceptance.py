@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from alpha_arena.exchange.embedded.algos import price as seen
 from alpha_arena.exchange.embedded.codes import refused
+from alpha_arena.exchange.embedded.feed import Point
 from alpha_arena.exchange.embedded.money import signed
-from alpha_arena.exchange.embedded.ports import Ticket
+from alpha_arena.exchange.embedded.ports import AlgoTicket, Ticket
 from alpha_arena.exchange.embedded.state import ZERO, Client, PlacedOrder
 
 if TYPE_CHECKING:
@@ -20,21 +22,23 @@ def accept(exchange: EmbeddedExchange, client: Client, order: PlacedOrder, ticke
     """Refuse an order that the account may not place. In profile spec levels and margin are the matching's business, at the open.
 
     Raises:
-        Rejection: 51102, 51169, 51170, 51004, 51046 to 51049, 51008.
+        Rejection: 51169, 51170, 51046 to 51049, 51100, 51004, 51008, 51102.
     """
-    if sum(other.open and other.inst_id == order.inst_id for other in client.orders.values()) >= MOST_PENDING:
-        raise refused("51102")
     held = client.holdings.get((order.inst_id, order.td_mode))
     pos, change = held.pos if held else ZERO, signed(order.side, order.sz)
+    price = ZERO if exchange.profile.spec else order.px or exchange.last(order.inst_id)
     if order.reduce_only:
         reducing(pos, change)
-        return
-    if abs(pos + change) > largest(exchange, order):
-        raise refused("51004")
     if not exchange.profile.spec:
-        price = order.px or exchange.last(order.inst_id)
         levels(order, ticket, price)
+    if order.reduce_only and ticket.attached:
+        raise refused("51100")
+    if not order.reduce_only and abs(pos + change) > largest(exchange, order):
+        raise refused("51004")
+    if not order.reduce_only and not exchange.profile.spec:
         covered(exchange, client, order, pos, change, price)
+    if sum(other.open and other.inst_id == order.inst_id for other in client.orders.values()) >= MOST_PENDING:
+        raise refused("51102")
 
 
 def reducing(pos: Decimal, change: Decimal) -> None:
@@ -60,6 +64,20 @@ def levels(order: PlacedOrder, ticket: Ticket, price: Decimal) -> None:
             raise refused("51046" if buys else "51048")
         if each.sl_trigger_px is not None and (price - each.sl_trigger_px) * side <= 0:
             raise refused("51047" if buys else "51049")
+
+
+def ahead(ticket: AlgoTicket, now: Point) -> None:
+    """Levels of a TP/SL order have not been reached yet by the price that they look at.
+
+    Raises:
+        Rejection: 51279 for the take, 51280 for the stop.
+    """
+    side, words = (1, ("lower", "higher")) if ticket.side == "sell" else (-1, ("higher", "lower"))
+    tp, sl = (Decimal(repr(seen(now, kind))) for kind in (ticket.tp_trigger_px_type, ticket.sl_trigger_px_type))
+    if ticket.tp_trigger_px is not None and (ticket.tp_trigger_px - tp) * side <= 0:
+        raise refused("51279", words[0])
+    if ticket.sl_trigger_px is not None and (sl - ticket.sl_trigger_px) * side <= 0:
+        raise refused("51280", words[1])
 
 
 def covered(exchange: EmbeddedExchange, client: Client, order: PlacedOrder, pos: Decimal, change: Decimal, price: Decimal) -> None:

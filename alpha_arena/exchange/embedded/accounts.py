@@ -106,7 +106,7 @@ class Accounts:
         key = (holding.inst_id, holding.mgn_mode)
         owner = next(client for client in self.clients.values() if key in client.holdings and client.holdings[key].pos_id == holding.pos_id)
         rules = self.contracts[holding.inst_id]
-        found = margin.liquidation_px(holding, rules, self.profile.taker, owner.cash)
+        found = margin.liquidation_px(holding, rules, self.profile.taker, margin.free(owner))
         return rules.ticks(float(found)) if found is not None else None
 
     def dump(self) -> tuple[bytes, str]:

@@ -48,8 +48,6 @@ def ticket(call: Call, body: Any) -> Ticket:
     call.exchange.refuse_duplicate(call.client, wish["cl_ord_id"])
     sz = size(rules, body, "sz", kind in MARKET_TYPES)
     px = None if kind in MARKET_TYPES else _price(call, rules, body, wish["side"])
-    if wish["reduce_only"] and body.get("attachAlgoOrds"):
-        raise refused("51100")
     return Ticket(**wish, sz=sz, px=px, attached=_attached(body), exp_ms=call.expires_ms)
 
 

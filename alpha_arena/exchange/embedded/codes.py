@@ -86,6 +86,8 @@ TEXTS = {
     "51170": "Failed to place order. A reduce-only order can't be the same trading direction as your existing positions",
     "51202": "Market order amount exceeds the maximum amount",
     "51204": "The price for the limit order cannot be empty",
+    "51279": "The take profit trigger price can't be {} than the last price",
+    "51280": "The stop loss trigger price can't be {} than the last price",
     "51400": "Order cancellation failed as the order has been filled, canceled or does not exist",
     "51503": "Your order has already been filled or canceled",
     "51603": "Order does not exist",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from alpha_arena.core.types import Instrument
-from alpha_arena.exchange.embedded.acceptance import accept, reducing
+from alpha_arena.exchange.embedded.acceptance import accept, ahead, reducing
 from alpha_arena.exchange.embedded.accounts import Accounts
 from alpha_arena.exchange.embedded.algos import attach, release
 from alpha_arena.exchange.embedded.bars_play import BarPlay
@@ -180,7 +180,7 @@ class EmbeddedExchange(Accounts):
         """Accept an order; in profile market it meets the market after its latency, in profile spec at the next bar.
 
         Raises:
-            Rejection: 51004, 51008, 51016, 51046 to 51049, 51102, 51169, 51170.
+            Rejection: 51016, 51169, 51170, 51046 to 51049, 51100, 51004, 51008, 51102.
         """
         self.refuse_duplicate(client, ticket.cl_ord_id)
         now = self.clock.now_ms()
@@ -245,7 +245,8 @@ class EmbeddedExchange(Accounts):
         """Accept a TP/SL or trigger order.
 
         Raises:
-            Rejection: 51016, its name is taken; 51169, 51170: it may only reduce, and there is nothing to reduce.
+            Rejection: 51016, its name is taken; 51169, 51170: it may only reduce, and there is nothing to reduce; 51279, 51280: a level
+                has been reached already (in profile spec that is the bars' business).
         """
         name = ticket.algo_cl_ord_id
         if name and any(algo.algo_cl_ord_id == name for algo in client.algos.values()):
@@ -253,6 +254,8 @@ class EmbeddedExchange(Accounts):
         held = client.holdings.get((ticket.inst_id, ticket.td_mode))
         if ticket.reduce_only:
             reducing(held.pos if held else ZERO, signed(ticket.side, Decimal(1)))
+        if not self.profile.spec:
+            ahead(ticket, self.now(ticket.inst_id))
         now = self.clock.now_ms()
         wish = {name: getattr(ticket, name) for name in ticket.__slots__}
         lever = self.leverage(client, ticket.inst_id, ticket.td_mode)

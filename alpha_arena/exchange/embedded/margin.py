@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from alpha_arena.exchange.embedded.contracts import SwapContract
-from alpha_arena.exchange.embedded.state import ZERO, Holding, PlacedOrder
+from alpha_arena.exchange.embedded.state import ZERO, Client, Holding, PlacedOrder
 
 
 def upl(held: Holding, rules: SwapContract, mark: Decimal) -> Decimal:
@@ -25,8 +25,13 @@ def maintenance(held: Holding, rules: SwapContract, mark: Decimal) -> Decimal:
     return rules.base(abs(held.pos)) * mark * rules.tier(held.pos).mmr
 
 
+def free(client: Client) -> Decimal:
+    """What covers crossed positions: cash that is not the margin of isolated ones."""
+    return client.cash - sum((held.margin for held in client.holdings.values()), ZERO)
+
+
 def doomed(held: Holding, rules: SwapContract, mark: Decimal, taker: Decimal, free: Decimal) -> bool:
-    """Whether it is to be liquidated at a mark price. free: for a crossed position, equity of the account without its own profit."""
+    """Whether it is to be liquidated at a mark price. free: what covers a crossed position."""
     if not held.pos:
         return False
     cover = (held.margin if held.mgn_mode == "isolated" else free) + upl(held, rules, mark)

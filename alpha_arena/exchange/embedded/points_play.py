@@ -56,7 +56,7 @@ class PointPlay:
         held = client.holdings.get((algo.inst_id, algo.td_mode))
         if held is None or algo.sl_trigger_px is None or not self._doomed(client, held, point):
             return False
-        ends = margin.liquidation_px(held, self.rules, self.profile.taker, client.cash)
+        ends = margin.liquidation_px(held, self.rules, self.profile.taker, margin.free(client))
         return ends is not None and (algo.sl_trigger_px - ends) * held.pos <= 0
 
     def _rest(self, client: Client, point: Point) -> None:
@@ -149,12 +149,13 @@ class PointPlay:
             self.bankrupt(client, held, point)
 
     def _doomed(self, client: Client, held: Holding, point: Point) -> bool:
-        return margin.doomed(held, self.rules, exact(point.mark), self.profile.taker, client.cash)
+        free = margin.free(client) if held.mgn_mode == "cross" else ZERO
+        return margin.doomed(held, self.rules, exact(point.mark), self.profile.taker, free)
 
     def bankrupt(self, client: Client, held: Holding, point: Point) -> None:
         """Close a position at the price that costs its margin, a crossed one at the mark price, but never more than there is."""
         size, side = self.rules.base(abs(held.pos)), 1 if held.pos > 0 else -1
-        least = held.avg_px - side * (held.margin if held.mgn_mode == "isolated" else client.cash) / size
+        least = held.avg_px - side * (held.margin if held.mgn_mode == "isolated" else margin.free(client)) / size
         mark = exact(point.mark)
         px = least if held.mgn_mode == "isolated" else (max if side > 0 else min)(mark, least)
         self.cashier.forced(client, held, abs(held.pos), px, point.ts, Quotes(mark, exact(point.index)), LIQUIDATED)
