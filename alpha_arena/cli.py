@@ -12,6 +12,12 @@ from alpha_arena.core.errors import AlphaArenaError, ConfigError, UnknownName
 COMMANDS = {
     "up": "everything on this machine: market, schedules, traders, API and page, until Ctrl-C",
     "backtest": "simulate stored candles; writes a folder with figures, trades, equity, signals and a report",
+    "sweep": "many backtests at once over ranges of parameters, with a verdict on what the search has found",
+    "walkforward": "parameters chosen on the past, judged on what follows, again and again",
+    "arena": "all traders of an arena over the same stored candles, on one board with baselines",
+    "check": "look for bias in strategies: look-ahead, warm-up, dependence on the first bar",
+    "probe": "ask a model about the same closes by name, without it, mirrored and shuffled: does it remember them?",
+    "verify": "verify RUN: make a run again and say what differs",
     "ingest": "store what is new of candles and funding, resuming where it stopped",
     "backfill": "store a range of candles and funding, several timeframes in one call",
     "trade": "one trading cycle on the newest closed bar",
@@ -32,12 +38,7 @@ COMMANDS = {
     "acknowledge": "end a trader's halt after a drawdown",
 }
 COMING = {
-    "sweep": "many backtests at once",
-    "walkforward": "parameters chosen on the past, judged on what follows",
     "train": "train a reinforcement-learning agent",
-    "arena": "the leaderboard of all traders and benchmarks",
-    "verify": "compare live trading with its backtest",
-    "check": "look for bias in a strategy",
     "export": "write stored data to files",
 }
 # commands that run until interrupted and print for themselves

@@ -8,14 +8,16 @@ from contextlib import nullcontext, redirect_stdout
 from importlib import import_module
 from typing import Any
 
+from alpha_arena.commands.interrupts import heard
 from alpha_arena.commands.output import print_json, print_text
+from alpha_arena.core.blame import blamed
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.settings import Settings, load
 from alpha_arena.settings.flags import read_flags, shown
 from alpha_arena.settings.overrides import combinations
 
 # `db upgrade` is short for `db db.action=upgrade`
-WORDS = ("data", "db")
+WORDS = {"data": "data.action", "db": "db.action", "verify": "verify.run"}
 # they run until interrupted and print for themselves
 LIVE = ("up", "serve", "exchange")
 
@@ -40,7 +42,7 @@ def spelled(command: str, arguments: Sequence[str]) -> list[str]:
     """The arguments with a command's first word written out as its key."""
     first = arguments[0] if arguments else ""
     if command in WORDS and first and "=" not in first and first[0] not in "-~+":
-        return [f"{command}.action={first}", *arguments[1:]]
+        return [f"{WORDS[command]}={first}", *arguments[1:]]
     return list(arguments)
 
 
@@ -67,10 +69,14 @@ def execute(settings: Settings) -> int:
     """Run the settings' command and print its result; exit code 1 where the result says that something is wrong.
 
     With report=json whatever else is printed goes to stderr.
+
+    Raises:
+        AlphaArenaError: what the command could not do, or what a plugin failed at.
     """
     module = import_module(f"alpha_arena.commands.{settings.command}")
     quiet = settings.report == "json" or settings.command not in LIVE
-    with redirect_stdout(sys.stderr) if quiet else nullcontext():
+    hears = nullcontext() if settings.command in LIVE else heard()
+    with redirect_stdout(sys.stderr) if quiet else nullcontext(), hears, blamed(settings.plugins):
         result: Mapping[str, Any] = module.run(settings)
     if settings.report == "json":
         print_json(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alpha_arena.commands.output import moment, print_rows, progress
@@ -47,11 +48,21 @@ def run(settings: Settings) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """The figures that matter most, and where the rest lies."""
-    rows = [{"": name.replace("_", " "), "value": said(name, result.get(name))} for name in SHOWN]
-    print_rows(rows, f"{result['name']}: {result['bars']:,} bars, {moment(result['start_ts'])} to {moment(result['end_ts'])} UTC")
+    print_rows(
+        figure_rows(result, SHOWN),
+        f"{result['name']}: {result['bars']:,} bars, {moment(result['start_ts'])} to {moment(result['end_ts'])} UTC",
+    )
+    asked = result.get("llm")
+    if asked and not asked["contaminated"]:
+        sys.stdout.write(f"{asked['contamination']}\n")
     sys.stdout.write(f"{result['folder']}\n")
     for warning in result["warnings"]:
         sys.stderr.write(f"warning: {warning}\n")
+
+
+def figure_rows(figures: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, str]]:
+    """Figures with their names, as a table has them."""
+    return [{"": name.replace("_", " "), "value": said(name, figures.get(name))} for name in names]
 
 
 def said(name: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-LONGEST_CELL = 60
+MARKS = {True: "✓", False: "✗", None: "–"}
 
 
 def jsonable(value: Any) -> Any:
@@ -75,6 +75,11 @@ def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     console.print(*([Text(title, style="bold")] if title else []), table)
 
 
+def print_reasons(reasons: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Those of a verdict, each with whether it holds."""
+    print_rows([{"": MARKS[reason["passed"]], "why": reason["text"]} for reason in reasons], title)
+
+
 def cell(name: str, value: Any) -> str:
     """A value as it is shown: times as UTC, floats with six digits, nothing for null and NaN."""
     if value is None or (isinstance(value, float) and value != value):
@@ -98,7 +103,7 @@ def progress(label: str, unit: str = "bars") -> Iterator[Callable[[int, int], No
     """A bar on stderr that is told (done, total); none where stderr is not a terminal."""
     from tqdm import tqdm
 
-    with tqdm(desc=label, unit=unit, file=sys.stderr, disable=None, leave=False) as bar:
+    with tqdm(desc=label, unit=f" {unit}", file=sys.stderr, disable=None, leave=False) as bar:
 
         def told(done: int, total: int) -> None:
             bar.total = total

@@ -6,23 +6,25 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from alpha_arena.backtest.space import Template
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.errors import ConfigError, UnknownName
 from alpha_arena.core.ports import RegimeModel, RiskRule, Strategy
 from alpha_arena.core.types import Instrument
 from alpha_arena.exchange.accounts import FILE_NAME
-from alpha_arena.settings.components import Builder, refuse_bad_values
+from alpha_arena.settings.arena import arena_of
+from alpha_arena.settings.components import TARGET, Builder, refuse_bad_values
 from alpha_arena.settings.compose import Composed, Plain, option, options
 from alpha_arena.settings.environment import masked
 from alpha_arena.settings.gates import Asked, Environment, gate, switch
+from alpha_arena.settings.laboratory import Check, Cluster, Probe, Sweep, Verify, WalkForward
 from alpha_arena.settings.model import (
     Action,
-    Arena,
     Contract,
     DataAction,
     Database,
@@ -40,10 +42,19 @@ from alpha_arena.settings.model import (
     Values,
     folder_beside,
 )
+from alpha_arena.settings.models import providers
 from alpha_arena.settings.parameters import fields_of
 from alpha_arena.settings.window import checked_timeframe, checked_window
 
-ACTIONS: Mapping[str, type[Action]] = {"data": DataAction, "db": DatabaseAction, "loop": Loop}
+ACTIONS: Mapping[str, type[Action]] = {
+    "data": DataAction,
+    "db": DatabaseAction,
+    "loop": Loop,
+    "walkforward": WalkForward,
+    "verify": Verify,
+    "check": Check,
+    "probe": Probe,
+}
 SOURCES = {
     "embedded": "alpha_arena.exchange.embedded_source.EmbeddedSource",
     "file": "alpha_arena.exchange.file.FileSource",
@@ -54,7 +65,9 @@ EXECUTORS: Mapping[str, type[ExecutorChoice]] = {"simulated": SimulatedChoice, "
 LEDGER_NAME = "embedded.db"
 # what shapes a trader's decisions
 TRADED = ("symbols", "timeframe", "strategies", "decision", "regime", "risk", "costs", "executor")
-HASHED = (*TRADED, "trader", "initial_capital", "equity", "window")
+HASHED = (*TRADED, "llm", "trader", "initial_capital", "equity", "window")
+# where a model lies and what is kept of it shape no decision
+UNHASHED = ("base_url", "cache", "credential")
 
 
 class Never:
@@ -147,11 +160,18 @@ class Parts:
 
     def decider(self, strategies: Mapping[str, Strategy]) -> NamedDecider:
         """The decider over these strategies."""
-        leverages = {name: strategy.max_leverage for name, strategy in strategies.items()}
-        made: NamedDecider = self.build.component(
-            {**self.plain["decision"], "strategies": list(strategies)}, "decision", leverages=leverages
-        )
+        given: Plain = {"leverages": {name: strategy.max_leverage for name, strategy in strategies.items()}}
+        if self.asks_a_model:
+            first, others = providers(self.build, self.composed.folders, self.plain["llm"])
+            given |= {"model": first, "fallbacks": others, "known": options(self.composed.folders, "strategy"), "adviser": None}
+        made: NamedDecider = self.build.component({**self.plain["decision"], "strategies": list(strategies)}, "decision", **given)
         return made
+
+    @cached_property
+    def asks_a_model(self) -> bool:
+        """Whether the decider is one that is given a model."""
+        node = self.plain["decision"]
+        return isinstance(node, Mapping) and TARGET in node and "model" in fields_of(self.build.found(node, "decision"))
 
     def rules(self) -> tuple[RiskRule, ...]:
         """Risk rules in their order."""
@@ -209,6 +229,28 @@ class Parts:
         kind = ACTIONS.get(self.command)
         return self.build.make(kind, self.plain[self.command], self.command) if kind else None
 
+    def search(self) -> Sweep | None:
+        """The space of a sweep or walk-forward."""
+        return self.build.make(Sweep, self._mapping("sweep"), "sweep") if self.plain.get("sweep") is not None else None
+
+    def templates(self, search: Sweep | None) -> dict[str, Template]:
+        """The strategies of a search by name; of those that are enabled the overridden values hold.
+
+        Raises:
+            UnknownName: no such strategy.
+        """
+        own = self.strategy_nodes()
+        nodes = {name: own.get(name) or option(self.composed.folders, "strategy", name) for name in (search.strategies if search else ())}
+        for name, node in nodes.items():
+            self.build.component(node, f"strategies.{name}")
+        return {
+            name: Template(self.build.found(node, name), {k: v for k, v in node.items() if k != TARGET}) for name, node in nodes.items()
+        }
+
+    def cluster(self) -> Cluster | None:
+        """Where a search runs."""
+        return self.build.make(Cluster, self._mapping("ray"), "ray") if "ray" in self.plain else None
+
     def node(self, kind: type, name: str) -> Any:
         """A checked node without a `_target_`."""
         return self.build.make(kind, self._mapping(name), name)
@@ -223,12 +265,14 @@ class Parts:
         """The whole configuration with what was read beside it, secrets masked."""
         strategies = {"strategies": self.strategy_nodes(), "symbols": [instrument.symbol for instrument in self.symbols]}
         shown: Plain = masked({**self.plain, **strategies})
+        if not self.asks_a_model:
+            shown.pop("llm", None)
         return shown
 
     def check_known(self) -> None:
         """No top-level key may be left that nothing reads."""
-        read = {"symbol", "exchange", "strategy", "strategies", "regime", "decision", "risk", "executor", "costs", "database", "schedule"}
-        known = read | {"monitor", "arena", "trader", "experiment", self.command} | set(fields_of(Values))
+        read = {"symbol", "exchange", "strategy", "strategies", "regime", "decision", "llm", "risk", "executor", "costs", "database"}
+        known = read | {"schedule", "monitor", "arena", "trader", "experiment", "sweep", "ray", self.command} | set(fields_of(Values))
         for name in self.plain:
             if name not in known:
                 raise UnknownName("key", name, known)
@@ -240,7 +284,10 @@ def _options(parts: Parts, group: str) -> str:
 
 def config_hash(resolved: Mapping[str, Any]) -> str:
     """SHA-256 of the parts of a configuration that shape a trader's decisions."""
-    text = json.dumps({name: resolved.get(name) for name in HASHED}, sort_keys=True, default=str)
+    own = {name: resolved.get(name) for name in HASHED if name != "llm" or name in resolved}
+    if "llm" in own:
+        own["llm"] = {name: value for name, value in resolved["llm"].items() if name not in UNHASHED}
+    text = json.dumps(own, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -262,7 +309,7 @@ def _settings(parts: Parts, traders: tuple[Settings, ...]) -> Settings:
     start_ms, end_ms = checked_window(values.start, values.end)
     regime: RegimeModel = parts.build.component(parts.plain["regime"], "regime")
     costs: Costs = parts.build.component(parts.plain["costs"], "costs")
-    resolved = parts.resolved()
+    resolved, search = parts.resolved(), parts.search()
     return Settings(
         command=parts.command,
         symbols=parts.symbols,
@@ -279,6 +326,7 @@ def _settings(parts: Parts, traders: tuple[Settings, ...]) -> Settings:
         policy=values.policy,
         reason=values.reason,
         trader=parts.node(TraderChoice, "trader").id,
+        arena=arena_of(parts.composed),
         traders=traders,
         initial_capital=values.initial_capital,
         equity=values.equity,
@@ -288,6 +336,7 @@ def _settings(parts: Parts, traders: tuple[Settings, ...]) -> Settings:
         end_ms=end_ms,
         limit=values.limit,
         window=values.window,
+        detail=None if values.detail is None else checked_timeframe(values.detail, "detail"),
         seed=values.seed,
         report=values.report,
         schedule=parts.node(Schedule, "schedule"),
@@ -297,40 +346,11 @@ def _settings(parts: Parts, traders: tuple[Settings, ...]) -> Settings:
         on=values.on,
         plugins=parts.composed.folders.plugins,
         action=parts.action(),
+        search=search,
+        templates=parts.templates(search),
+        cluster=parts.cluster(),
+        confirm=values.confirm,
         resolved=resolved,
         overrides=parts.overrides,
         config_hash=config_hash(resolved),
     )
-
-
-def arena_of(composed: Composed) -> list[str]:
-    """Names of an arena's traders, none without an arena.
-
-    Raises:
-        UnknownName: no such file in conf/trader.
-    """
-    node = composed.plain.get("arena")
-    if node is None:
-        return []
-    builder = Builder(composed)
-    names = builder.make(Arena, node if isinstance(node, Mapping) else {}, "arena").traders
-    known = options(composed.folders, "trader")
-    for name in names:
-        if name not in known:
-            raise UnknownName("trader", name, known)
-    return names
-
-
-def check_ids(traders: Sequence[Settings]) -> None:
-    """Each trader of an arena has an account of its own.
-
-    Raises:
-        ConfigError: two have one id.
-    """
-    ids = [trader.trader for trader in traders]
-    twice = next((name for name in ids if ids.count(name) > 1), None)
-    if twice:
-        raise ConfigError(f"trader.id={twice} is that of two traders of the arena; give each file in conf/trader an id of its own")
-
-
-__all__ = ["arena_of", "build", "check_ids", "config_hash", "fields"]

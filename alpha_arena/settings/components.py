@@ -68,10 +68,14 @@ class Builder:
         Raises:
             ConfigError: the class may not be named or does not exist; a value is missing, unknown, of a wrong type or out of range.
         """
+        found, values = self.found(node, key), dict(node) if isinstance(node, Mapping) else {}
+        return self.make(found, {name: value for name, value in values.items() if name != TARGET}, key, **given)
+
+    def found(self, node: object, key: str) -> type[Any]:
+        """The class that a node's `_target_` names; ConfigError as `component`."""
         if not isinstance(node, Mapping) or TARGET not in node:
             raise ConfigError(f"{key} names no {TARGET}; choose one of its options, or give a class such as {PACKAGE}.core.costs.Costs")
-        found = self._class(key, node[TARGET])
-        return self.make(found, {name: value for name, value in node.items() if name != TARGET}, key, **given)
+        return self._class(key, node[TARGET])
 
     def make(self, found: type[T], values: Mapping[str, Any], key: str, **given: Any) -> T:
         """An object of a known class.

@@ -30,7 +30,9 @@ from alpha_arena.settings.overrides import parse, refuse_sweep, text_of, value_o
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf"
 NULLABLE = ("arena", "exchange", "experiment")
-COMING = {"decision": {"llm", "rl"}}
+COMING = {"decision": {"rl"}}
+# chooses an option where nothing else does, so that it is read before anything can be composed
+PROVIDER = "LLM_PROVIDER"
 VARIABLE = re.compile(r"oc\.env:(\w+)")
 # Hydra keeps its state in a singleton
 LOCK = RLock()
@@ -157,6 +159,7 @@ def compose(where: Folders, command: str, overrides: Sequence[str]) -> Composed:
     """
     parsed = parse(overrides)
     refuse_sweep(parsed)
+    _check_provider(where)
     _check_choices(where, command, parsed)
     nulls = [override.key_or_group for override in parsed if _is_null_choice(where, override)]
     try:
@@ -245,6 +248,13 @@ def _check_choices(where: Folders, command: str, parsed: Sequence[Override]) -> 
             raise UnknownName(group, str(choice), options(where, group))
 
 
+def _check_provider(where: Folders) -> None:
+    forget_empty([PROVIDER])
+    given = os.environ.get(PROVIDER)
+    if given is not None and given not in options(where, "llm"):
+        raise UnknownName(f"{PROVIDER} in the environment,", given, options(where, "llm"))
+
+
 def _coming(group: str, choice: str) -> str:
     return f"{group}={choice} comes with a later version; until then choose one of the others of conf/{group}"
 
@@ -315,8 +325,11 @@ def _walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def option(where: Folders, group: str, name: str, resolve: bool = True) -> Plain:
+def option(where: Folders, group: str, name: str, resolve: bool = True, alone: bool = False) -> Plain:
     """One option of a group by itself.
+
+    Args:
+        alone: what stands in its file, without what its defaults bring in; composing takes a while.
 
     Raises:
         UnknownName: the group has no such option.
@@ -326,7 +339,9 @@ def option(where: Folders, group: str, name: str, resolve: bool = True) -> Plain
     file = next(path for folder in where.conf if (path := folder / group / f"{name}.yaml").is_file())
     try:
         loaded = OmegaConf.load(file)
-        node = raw_config(where, f"{group}/{name}", [])[group] if "defaults" in loaded else loaded
-        return _plain(OmegaConf.to_container(node, resolve=resolve))
+        composed = "defaults" in loaded and not alone
+        node = _plain(OmegaConf.to_container(raw_config(where, f"{group}/{name}", [])[group] if composed else loaded, resolve=resolve))
+        node.pop("defaults", None)
+        return node
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(f"{file} cannot be read: {first_line(error)}") from None

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
+from alpha_arena.backtest.space import Template
 from alpha_arena.core.costs import Costs
 from alpha_arena.core.ports import Clock, Decider, RegimeModel, RiskRule, Strategy
 from alpha_arena.core.types import Instrument
 from alpha_arena.settings.environment import masked_text
 from alpha_arena.settings.gates import Environment, without_confirmation
+from alpha_arena.settings.laboratory import Check, Cluster, Probe, Sweep, Verify, WalkForward
 
 if TYPE_CHECKING:
     from alpha_arena.ingest import MarketSource
@@ -24,6 +26,7 @@ FORBID = ConfigDict(extra="forbid")
 DATABASE = re.compile(r"(sqlite|postgresql)(\+\w+)?://")
 SQLITE = "sqlite:///"
 FOLDER = Path("data")
+FEWEST_SEEDS = 2
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
@@ -84,6 +87,8 @@ class Values:
     order_sync: Literal["open", "full"] = "open"
     policy: Literal["hold", "flatten"] = "hold"
     reason: str = ""
+    confirm: bool = False
+    detail: str | None = None
 
 
 @checked(frozen=True, config=FORBID)
@@ -175,9 +180,20 @@ class Monitor:
 
 @checked(frozen=True, config=FORBID)
 class Arena:
-    """conf/arena. traders: names of files in conf/trader."""
+    """conf/arena: who competes, and what always stands beside them.
 
+    Attributes:
+        name: of its file. traders: names of files in conf/trader.
+        samples: how often each model is asked everything over history, each time as a contestant of its own.
+        train_fraction: of the bars: on so many the best rule is chosen, those before the start where they are enough, else the first ones.
+        random_seeds: traders whose weights are drawn at random.
+    """
+
+    name: str
     traders: Annotated[list[str], Field(min_length=1)]
+    samples: Annotated[int, Field(ge=1, le=100)]
+    train_fraction: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    random_seeds: Annotated[int, Field(ge=FEWEST_SEEDS, le=10_000)]
 
 
 @checked(frozen=True, config=FORBID)
@@ -202,7 +218,7 @@ class Loop:
     cycles: Annotated[int, Field(ge=1, le=1_000_000_000)] | None
 
 
-Action = DataAction | DatabaseAction | Loop
+Action = DataAction | DatabaseAction | Loop | WalkForward | Verify | Check | Probe
 
 
 class NamedDecider(Decider, Protocol):
@@ -238,11 +254,13 @@ class Settings:
 
     Attributes:
         symbols: at least one. exchange: None where none was chosen (a reader then takes the only source that holds the symbol).
-        strategies: the enabled ones by name. traders: of an arena, each a whole Settings; empty without one.
+        strategies: the enabled ones by name. arena: None without one. traders: of the arena, each a whole Settings; empty without one.
         equity: quote currency that sizes positions, None for the account's own. initial_capital: quote currency.
         start_ms, end_ms: ms UTC, end exclusive; None for open. limit: bars. window: bars, 0 for all history.
+        detail: timeframe of the bars that decide what came first within a backtest's bar, None for none.
         since_days: how far back a first import goes. timeframes: of candles to store, empty for none named.
-        action: what data, db or loop are to do. on: where `strategies` looks.
+        action: what data, db, loop, walkforward, verify, check or probe are to do. on: where `strategies` looks.
+        search: the space of a sweep or walk-forward; templates: the strategies in it; cluster: where it runs. confirm: however large it is.
         environment: where orders go: paper, embedded, demo or live. order_sync: which orders a sync reads from the exchange.
         policy, reason: of a kill switch, a pause or a close.
         resolved: the whole configuration as a plain dict, secrets masked. config_hash: SHA-256 of what shapes the trader's decisions.
@@ -263,6 +281,7 @@ class Settings:
     policy: Literal["hold", "flatten"]
     reason: str
     trader: str
+    arena: Arena | None
     traders: tuple[Settings, ...]
     initial_capital: float
     equity: float | None
@@ -272,6 +291,7 @@ class Settings:
     end_ms: int | None
     limit: int | None
     window: int
+    detail: str | None
     seed: int
     report: str
     schedule: Schedule
@@ -281,6 +301,10 @@ class Settings:
     on: str
     plugins: tuple[Path, ...]
     action: Action | None
+    search: Sweep | None
+    templates: Mapping[str, Template]
+    cluster: Cluster | None
+    confirm: bool
     resolved: Mapping[str, Any]
     overrides: tuple[str, ...]
     config_hash: str

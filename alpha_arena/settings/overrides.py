@@ -13,7 +13,7 @@ from alpha_arena.settings.environment import is_secret
 
 ONE_TRADER = ("trader", "decision", "strategy")
 # their keys are names, not a fixed set
-OPEN_NODES = ("strategies.", "decision.weights.", "decision.regime_fit.", "risk.rules.")
+OPEN_NODES = ("strategies.", "decision.weights.", "decision.regime_fit.", "risk.rules.", "llm.models.", "llm.extra.")
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:

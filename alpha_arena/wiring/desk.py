@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from alpha_arena.core.errors import ConfigError, NoData
 from alpha_arena.core.market import Market, Study
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.timeframes import UNIT_MS, timeframe_ms, timeframe_name
 from alpha_arena.core.types import Account, Order
-from alpha_arena.data.controls import Controls
-from alpha_arena.data.lease import Lease
-from alpha_arena.data.ledger import Ledger
-from alpha_arena.data.service import DataService
 from alpha_arena.engine import Tick, Trader, ticks
 from alpha_arena.execution.simulated import SimulatedExecutor
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.study import study
+
+if TYPE_CHECKING:
+    from alpha_arena.data.controls import Controls
+    from alpha_arena.data.lease import Lease
+    from alpha_arena.data.ledger import Ledger
+    from alpha_arena.data.service import DataService
 
 LEASE_S = 600.0
 WAIT_BARS = 2
@@ -92,6 +95,8 @@ def leased(service: DataService, name: str) -> Iterator[Lease]:
     Raises:
         LeaseLost: another living process holds it.
     """
+    from alpha_arena.data.lease import Lease
+
     lease = Lease(service, name, LEASE_S)
     lease.acquire()
     try:
@@ -108,6 +113,9 @@ def open_desk(settings: Settings, service: DataService, clock: Clock, lease: Lea
     Raises:
         ConfigError: the trader's account belongs to another timeframe, or holds what is not configured.
     """
+    from alpha_arena.data.controls import Controls
+    from alpha_arena.data.ledger import Ledger
+
     now = clock.now_ms()
     bar_ms = timeframe_ms(settings.timeframe)
     markets = markets_of(settings, service, now // bar_ms * bar_ms)

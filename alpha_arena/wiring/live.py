@@ -71,6 +71,7 @@ def pace_of(settings: Settings) -> Pace:
         expires_ms=round(chosen.expires_s * 1000 * speed),
         margin_ms=round(Pace().margin_ms * speed),
         settle_ms=round(chosen.settle_s * 1000 * speed),
+        stale_ms=round(Pace().stale_ms * speed),
         protect_s=chosen.protect_within_s,
         sends=chosen.sends,
         rejections=chosen.rejections,

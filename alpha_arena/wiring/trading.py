@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from alpha_arena.core.advice import Advice
 from alpha_arena.core.errors import AlphaArenaError, AlreadyDecided
 from alpha_arena.core.market import View
+from alpha_arena.core.outcomes import Outcome
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.records import Decision
 from alpha_arena.core.timeframes import timeframe_ms
@@ -19,10 +22,16 @@ from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
 from alpha_arena.engine import Tick, apply, regime_context, run, step, ticks
 from alpha_arena.settings import Settings
+from alpha_arena.wiring.advising import connected
 from alpha_arena.wiring.desk import Desk, check_account, held, markets_of, newest_close, open_desk, or_else, paper, study_of, trader_of
 from alpha_arena.wiring.live import live_cycle, live_sync
 
-BATCH = 100
+# so few that whoever else writes, such as a kill switch, waits for less than a second on a busy machine
+BATCH = 25
+TOLD = (
+    *("messages", "response_raw", "parsed", "validation", "attempts", "usage", "cache", "feedback"),
+    *("prompt_template_id", "template_sha256"),
+)
 Done = TypeVar("Done")
 
 
@@ -75,6 +84,7 @@ def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[di
     Bars of the past are committed many at a time, so that a month is caught up with in seconds; the newest one stands alone.
     """
     made: list[dict[str, Any]] = []
+    settings = connected(settings, service, "live" if settings.environment == "live" else "paper", clock.now_ms())
     if settings.executor.kind == "okx":
         with suppress(AlreadyDecided, LeaseLost), held(settings, service):
             cycle = live_cycle(settings, clock, service)
@@ -97,7 +107,8 @@ def look_once(desk: Desk) -> None:
         return
     first = desk.ticks[0]
     prices = {symbol: float(market.close[first.rows[symbol]]) for symbol, market in desk.study.markets.items() if symbol in first.rows}
-    view = View(first.close_ts, first.close_ts, first.rows, desk.study, Account(0.0), RiskState(0.0), prices)
+    # as a past bar: nobody is to be asked about it
+    view = View(first.close_ts, first.close_ts, first.rows, desk.study, Account(0.0), RiskState(0.0), prices, catch_up=True)
     desk.trader.decider.decide(view)
     for symbol in first.rows:
         regime_context(view, symbol, first.rows[symbol])
@@ -179,8 +190,13 @@ class Overlay(MemoryStore):
     """
 
     def __init__(self, trader: str, ledger: Ledger | None) -> None:
-        super().__init__(trader)
+        super().__init__(trader, ledger.going_on() if ledger else None)
         self.ledger = ledger
+
+    def outcomes(self, ts: int, most: int) -> Sequence[Outcome]:
+        """Those of the ledger, and what has ended since."""
+        kept = self.ledger.outcomes(ts, most) if self.ledger else ()
+        return [*kept, *super().outcomes(ts, most)][-most:]
 
     def risk(self, ts: int) -> RiskState:
         """As the ledger has it, and what has happened since."""
@@ -201,6 +217,7 @@ def decide(settings: Settings, clock: Clock, service: DataService | None = None)
     """
     store = service or DataService(settings.database_url)
     now = clock.now_ms()
+    settings = connected(settings, store, "paper", now)
     bar_ms = timeframe_ms(settings.timeframe)
     markets = markets_of(settings, store, now // bar_ms * bar_ms)
     newest = newest_close(markets) - bar_ms
@@ -214,7 +231,7 @@ def decide(settings: Settings, clock: Clock, service: DataService | None = None)
     account, working = (Account(settings.initial_capital), []) if booked is None else (ledger.account(), ledger.open_orders())
     executor = paper(settings, markets, account, working, or_else(booked, newest))
     *_, cycle = run(ticks(visible, first, now), visible, trader, executor, memory)
-    records = [decision_json(decision, cycle.orders) for decision in cycle.decisions]
+    records = [{**decision_json(decision, cycle.orders), **talk(decision)} for decision in cycle.decisions]
     return records[0] if len(records) == 1 else {**records[0], "decisions": records}
 
 
@@ -239,4 +256,18 @@ def decision_json(decision: Decision, orders: Sequence[Order]) -> dict[str, Any]
         "equity": decision.equity,
         "price": decision.price,
         "catch_up": decision.catch_up,
+        **advice_json(decision.wanted.advice),
     }
+
+
+def advice_json(advice: Advice | None) -> dict[str, Any]:
+    """A model's part in a decision, in short."""
+    names = ("fallback_level", "provider", "model", "tokens", "cost_usd", "prompt_sha256")
+    return {name: getattr(advice, name) for name in names} if advice else {}
+
+
+def talk(decision: Decision) -> dict[str, Any]:
+    """What a model was told and said, word by word."""
+    advice = decision.wanted.advice
+    record = json.loads(advice.record) if advice and advice.record else {}
+    return {("prompt" if name == "messages" else name): record[name] for name in TOLD if name in record}

@@ -108,7 +108,7 @@ def test_a_wrong_configuration_is_refused_in_one_line(run: Run, own_folder: Path
     assert list(own_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("given", ["decision=llm", "decision=rl"])
+@pytest.mark.parametrize("given", ["decision=rl"])
 def test_what_comes_later_says_so(run: Run, given: str) -> None:
     """Not wrong, only not there yet: exit code 1."""
     code, out, err = run("trade", *given.split(" "))
@@ -157,9 +157,12 @@ def test_a_weighted_list_names_what_does_not_exist(run: Run, own_folder: Path) -
     """Two traders of an arena may not share an account, nor may one be missing."""
     folder = own_folder / "conf" / "arena"
     folder.mkdir(parents=True)
-    (folder / "mine.yaml").write_text("traders: [ema_solo, nobody]\n")
-    (folder / "twice.yaml").write_text("traders: [ema_solo, ema_solo]\n")
-    for arena, named in (("mine", "unknown trader 'nobody'"), ("twice", "trader.id=ema_solo")):
+    whole = "defaults:\n  - /base/arena@_here_\n  - _self_\n"
+    (folder / "mine.yaml").write_text(f"{whole}traders: [ema_solo, nobody]\n")
+    (folder / "twice.yaml").write_text(f"{whole}traders: [ema_solo, ema_solo]\n")
+    (folder / "alone.yaml").write_text("traders: [ema_solo]\n")
+    refused = {"mine": "unknown trader 'nobody'", "twice": "trader.id=ema_solo", "alone": "arena=alone has no samples; begin it with"}
+    for arena, named in refused.items():
         code, _, err = run("trade", f"arena={arena}")
         assert code == 2
         one_line(err, [named])

@@ -55,7 +55,13 @@ def commands_in(text: str) -> Iterator[list[str]]:
         yield shlex.split(told.replace("NAME", "default"), comments=True)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/live.md", "docs/operations.md", "docs/strategies.md", "docs/extending.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("README.md", "docs/live.md", "docs/operations.md", "docs/strategies.md", "docs/extending.md", "docs/walkforward.md"),
+        *("docs/proof.md", "docs/laboratory.md", "docs/arena.md", "docs/models.md", "docs/monitor.md"),
+    ],
+)
 def test_every_command_in_the_documents_is_one(page: str) -> None:
     """It is known, and its overrides fit; what it does is tested where the command is."""
     for command, *overrides in commands_in((DOCUMENT.parents[1] / page).read_text(encoding="utf-8")):

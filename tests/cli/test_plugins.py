@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from console import Run, one_line
 
+from alpha_arena.core.blame import blamed
 from alpha_arena.settings import load
 
 EXTENDING = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
@@ -30,7 +31,7 @@ def mine(own_folder: Path) -> Iterator[Path]:
     path = list(sys.path)
     yield folder
     sys.path[:] = path
-    for name in ("buy_dips", "broken", "elsewhere"):
+    for name in ("buy_dips", "broken", "elsewhere", "smooth"):
         sys.modules.pop(name, None)
 
 
@@ -97,3 +98,31 @@ def test_a_module_of_another_folder_is_not_taken_for_it(run: Run, mine: Path, ow
     code, _, err = run("backtest", "plugins=other", "strategy=buy_dips")
     assert code == 2
     one_line(err, ["in the way"])
+
+
+LOWEST = "windows = np.lib.stride_tricks.sliding_window_view(market.low[:-1], self.bars)"
+SPACE = (
+    "{method: grid, trials: 5, objective: sharpe, least_trades: 0, timeframes: null, most: 9, keep: 2, strategies: {buy_dips: {bars: [5]}}}"
+)
+SMOOTH = "def lowest_of(market, bars):\n    return market.lows[bars:]\n"
+
+
+@pytest.mark.parametrize("command", ["backtest", "check", "decide", "trade", "sweep"])
+def test_a_strategy_that_raises_is_told_with_its_place(run: Run, mine: Path, command: str) -> None:
+    """One sentence with the strategy, the error and the line of the user's file, also where that is a helper's."""
+    assert run("backfill", "exchange=synthetic", "since_days=10")[0] == 0
+    (mine / "smooth.py").write_text(SMOOTH)
+    text = block("python").replace(LOWEST, "windows = lowest_of(market, self.bars)")
+    (mine / "buy_dips.py").write_text(f"from smooth import lowest_of\n{text}")
+    (mine / "conf" / "sweep").mkdir()
+    (mine / "conf" / "sweep" / "buy_dips.yaml").write_text(SPACE)
+    code, out, err = run(command, "plugins=mine", "strategy=buy_dips")
+    assert (code, out) == (1, "")
+    told = "AttributeError: 'Market' object has no attribute 'lows' (mine/smooth.py, line 2)"
+    one_line(err, ["buy_dips with {'bars': 5} failed:" if command == "sweep" else "BuyDips.signals failed:", told])
+
+
+def test_what_the_engine_fails_at_is_not_blamed_on_a_plugin(mine: Path) -> None:
+    """A traceback is what its makers need."""
+    with pytest.raises(ZeroDivisionError), blamed([mine]):
+        raise ZeroDivisionError

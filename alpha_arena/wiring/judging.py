@@ -1,0 +1,39 @@
+"""What a verdict rests on, put together from a run and from what is known of its search."""
+
+from __future__ import annotations
+
+from math import nan
+
+from alpha_arena.backtest.evidence import Evidence
+from alpha_arena.backtest.overfitting import Blocks, effective_trials
+from alpha_arena.backtest.result import Run
+from alpha_arena.backtest.statistics import curve, returns
+from alpha_arena.core.types import Floats
+from alpha_arena.data.trials import Tried
+from alpha_arena.settings import Settings
+
+
+def evidence(
+    settings: Settings, run: Run, ppy: float, ever: Tried, blocks: Blocks | None, candidates: Floats, in_sample_sharpe: float = nan
+) -> Evidence:
+    """Of a run of one symbol.
+
+    Args:
+        ppy: bars a year. ever: all that was tried on its symbol and timeframe. blocks, candidates, in_sample_sharpe: as of Evidence.
+    """
+    market = next(iter(run.markets.values()))
+    return Evidence(
+        returns=run.returns,
+        ppy=ppy,
+        exposure=run.held,
+        market=returns(curve(float(market.open[0]), market.close)),
+        trades=run.trades["return"].to_numpy(),
+        cost=settings.costs.taker_fee + settings.costs.slippage,
+        trials=max(ever.count, 1),
+        trial_deviation=ever.deviation,
+        effective_trials=effective_trials(blocks.sums) if blocks else nan,
+        blocks=blocks,
+        candidates=candidates,
+        seed=settings.seed,
+        in_sample_sharpe=in_sample_sharpe,
+    )
