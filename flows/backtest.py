@@ -1,4 +1,4 @@
-"""The flow `backtest`: the trading loop over stored candles, in a process of its own."""
+"""The flow `backtest`: a backtest over stored candles, in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.prefect_server import flow_of
 
 def work(overrides: list[str]) -> list[dict[str, Any]]:
     """One backtest; its result as result.json has it."""
-    return Real().backtest(overrides)
+    return Real().laboratory("backtest", overrides)
 
 
 backtest = flow_of("backtest", work, description=__doc__)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +33,8 @@ log = logging.getLogger("alpha_arena.flows")
 
 SINCE_DAYS = 90
 SHOWN_LINES = 5
+# done on request
+LABORATORY = ("backtest", "sweep", "walkforward")
 
 
 class Bodies(Protocol):
@@ -40,11 +43,11 @@ class Bodies(Protocol):
     def ingest(self, settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]: ...
     def trade(self, settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]: ...
     def sync(self, settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]: ...
-    def backtest(self, overrides: Sequence[str]) -> list[dict[str, Any]]: ...
+    def laboratory(self, command: str, overrides: Sequence[str]) -> list[dict[str, Any]]: ...
 
 
-class BacktestFailed(AlphaArenaError):
-    """A backtest in a process of its own ended with an error."""
+class LaboratoryFailed(AlphaArenaError):
+    """A backtest, sweep or walk-forward in a process of its own ended with an error."""
 
 
 class Real:
@@ -76,16 +79,16 @@ class Real:
 
         return list(sync(settings, clock, service)["traders"])
 
-    def backtest(self, overrides: Sequence[str]) -> list[dict[str, Any]]:
-        """A backtest in a process of its own, so that neither its memory nor its crash is ours.
+    def laboratory(self, command: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
+        """A backtest, sweep or walk-forward in a process of its own, so that neither its memory nor its crash is ours.
 
         Raises:
-            BacktestFailed: it did; the message is the last of what it said.
+            LaboratoryFailed: it did; the message is the last of what it said.
         """
-        command = [sys.executable, "-m", "flows.child", str(os.getpid()), "alpha_arena.cli", "backtest", *overrides, "report=json"]
-        done = subprocess.run(command, stdin=subprocess.PIPE, capture_output=True, text=True, check=False)
+        asked = [sys.executable, "-m", "flows.child", str(os.getpid()), "alpha_arena.cli", command, *overrides, "report=json"]
+        done = subprocess.run(asked, stdin=subprocess.PIPE, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BacktestFailed("\n".join(done.stderr.strip().splitlines()[-SHOWN_LINES:]) or f"exit code {done.returncode}")
+            raise LaboratoryFailed("\n".join(done.stderr.strip().splitlines()[-SHOWN_LINES:]) or f"exit code {done.returncode}")
         return [json.loads(done.stdout)]
 
 
@@ -140,7 +143,7 @@ class Bench:
         jobs = [Job("ingest", self.ingest, schedule.ingest_offset_s)]
         jobs += [Job("trade", self.trade, schedule.trade_offset_s)] if schedule.trade else []
         jobs += [Job("sync", self.sync, schedule.sync_offset_s)] if schedule.sync else []
-        return [*jobs, Job("backtest", self.backtest)]
+        return [*jobs, *(Job(command, partial(self.laboratory, command)) for command in LABORATORY)]
 
     def timetable(self) -> Timetable:
         """The clock as it is now."""
@@ -163,9 +166,9 @@ class Bench:
         """The body of the flow `sync`."""
         return self.bodies.sync(self.settings_for(overrides), self.clock, self.service)
 
-    def backtest(self, overrides: list[str]) -> list[dict[str, Any]]:
-        """The body of the flow `backtest`."""
-        return self.bodies.backtest(overrides)
+    def laboratory(self, command: str, overrides: list[str]) -> list[dict[str, Any]]:
+        """The body of the flows of the laboratory."""
+        return self.bodies.laboratory(command, overrides)
 
     def settings_for(self, overrides: list[str]) -> Settings:
         """Those at hand, or what other overrides ask for; the database stays ours, and so does a confirmation of live trading.

@@ -11,12 +11,13 @@ from alpha_arena.core.errors import ConfigError, SourceError
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.settings import Settings
 from alpha_arena.settings.gates import refuse_secrets
+from flows.bodies import LABORATORY
 
 POOL = "alpha-arena"
 
 
 def main(settings: Settings) -> int:
-    """Register ingest, trade and sync each bar, and backtest on request; 0 when the server has them.
+    """Register ingest, trade and sync each bar, and the laboratory's commands on request; 0 when the server has them.
 
     Raises:
         ConfigError: PREFECT_API_URL is not set, or an override holds a password or key.
@@ -38,7 +39,7 @@ def offsets_of(settings: Settings) -> dict[str, float | None]:
         "ingest": schedule.ingest_offset_s,
         **({"trade": schedule.trade_offset_s} if schedule.trade else {}),
         **({"sync": schedule.sync_offset_s} if schedule.sync else {}),
-        "backtest": None,
+        **dict.fromkeys(LABORATORY),
     }
 
 

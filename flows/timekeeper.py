@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from alpha_arena.core.errors import AlphaArenaError
 from alpha_arena.data.clock import ClockRow, read_clock, wall_ms, write_clock
 from alpha_arena.data.service import DataService
 from flows.timetable import Timetable
@@ -98,3 +99,29 @@ class Timekeeper:
         """The market's time to the second, for people."""
         row = read_clock(self.service)
         return datetime.fromtimestamp(row.now_ms(self.wall()) / 1000, UTC).isoformat(" ", "seconds") if row else "unknown"
+
+
+class Pulse:
+    """Signs of life, again after one that failed, with the time that was lost before it; what keeps them from being written is told once.
+
+    Args:
+        beat: as of Timekeeper. say: told what fails, and that it is over.
+    """
+
+    def __init__(self, beat: Callable[[float], None], say: Callable[[str], None]) -> None:
+        self.beat, self.say = beat, say
+        self.lost_ms, self.failing = 0.0, False
+
+    def __call__(self, lost_ms: float) -> None:
+        """One sign of life; lost_ms: as in `beaten`."""
+        self.lost_ms = max(self.lost_ms, lost_ms, key=abs)
+        try:
+            self.beat(self.lost_ms)
+        except AlphaArenaError as error:
+            if not self.failing:
+                self.say(f"the clock cannot be written and is tried again every second: {error}")
+            self.failing = True
+            return
+        if self.failing:
+            self.say("the clock is written again")
+        self.lost_ms, self.failing = 0.0, False

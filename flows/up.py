@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from alpha_arena.core.errors import AlphaArenaError
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.data.lock import only_one
 from alpha_arena.data.service import DataService
@@ -19,7 +18,7 @@ from alpha_arena.settings.gates import refuse_secrets
 from flows.children import LOOPBACK, Plan, children_of, free_port
 from flows.market import pace_of
 from flows.supervisor import Child, Supervisor
-from flows.timekeeper import BEAT_MS, Timekeeper
+from flows.timekeeper import BEAT_MS, Pulse, Timekeeper
 from flows.timetable import check_pace
 
 LOG_BYTES = 10_000_000
@@ -157,10 +156,8 @@ async def supervise(children: Sequence[Child], log: Journal, keeper: Timekeeper)
 
 async def _beat(keeper: Timekeeper, log: Journal) -> None:
     """A sign of life each second; a sleep that took longer than it should tells that the machine slept too."""
+    pulse = Pulse(keeper.beat, lambda line: log("up", line))
     while True:
         before = keeper.wall()
         await asyncio.sleep(BEAT_MS / 1000)
-        try:
-            await asyncio.to_thread(keeper.beat, keeper.wall() - before - BEAT_MS)
-        except AlphaArenaError as error:
-            log("up", f"the clock could not be written: {error}")
+        await asyncio.to_thread(pulse, keeper.wall() - before - BEAT_MS)

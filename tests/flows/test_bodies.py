@@ -19,7 +19,7 @@ from alpha_arena.data.controls import EVERYONE, Controls
 from alpha_arena.data.live_ledger import LiveLedger
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import Settings, load
-from flows.bodies import BacktestFailed, Bench, Real, said
+from flows.bodies import LABORATORY, Bench, LaboratoryFailed, Real, said
 from flows.prefect_server import flow_of
 from flows.runner_process import in_second_thread
 
@@ -47,7 +47,7 @@ class Fake:
     def sync(self, settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:
         return self._note("sync", settings, clock)
 
-    def backtest(self, overrides: Sequence[str]) -> list[dict[str, Any]]:
+    def laboratory(self, command: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
         return [{"overrides": list(overrides)}]
 
 
@@ -87,7 +87,7 @@ def test_other_overrides_are_loaded_for_the_run_that_brings_them(bench: Bench, f
 
 def test_jobs_follow_the_schedules_switches(url: str, fake: Fake) -> None:
     with Bench.of("up", [f"database.url={url}", "schedule.trade=false", "schedule.ingest_offset_s=3"], fake) as made:
-        assert [(job.name, job.offset_s) for job in made.jobs()] == [("ingest", 3.0), ("sync", 8.0), ("backtest", None)]
+        assert [(job.name, job.offset_s) for job in made.jobs()] == [("ingest", 3.0), ("sync", 8.0), *((name, None) for name in LABORATORY)]
 
 
 def test_the_timetable_is_that_of_the_clock_row(bench: Bench) -> None:
@@ -127,8 +127,8 @@ def test_a_database_that_is_not_migrated_is_refused_with_the_next_step(tmp_path:
 
 
 def test_a_backtest_that_fails_says_why() -> None:
-    with pytest.raises(BacktestFailed, match="timefrme"):
-        Real().backtest(["timefrme=1h"])
+    with pytest.raises(LaboratoryFailed, match="timefrme"):
+        Real().laboratory("backtest", ["timefrme=1h"])
 
 
 def test_a_decision_is_said_in_a_line() -> None:
@@ -139,7 +139,7 @@ def test_a_decision_is_said_in_a_line() -> None:
 def test_the_modules_that_a_deployment_names_hold_flows_with_overrides() -> None:
     from importlib import import_module
 
-    for name in ("ingest", "trade", "sync", "backtest"):
+    for name in ("ingest", "trade", "sync", "backtest", "sweep", "walkforward"):
         flow = getattr(import_module(f"flows.{name}"), name)
         assert flow.name == name
         assert list(flow.parameters.properties) == ["overrides"]
@@ -175,7 +175,7 @@ def test_a_signal_ends_the_loop_in_the_second_thread_in_order() -> None:
 
 
 def test_results_are_plain_enough_for_json(bench: Bench) -> None:
-    assert json.loads(json.dumps(bench.backtest(["symbol=btc"]))) == [{"overrides": ["symbol=btc"]}]
+    assert json.loads(json.dumps(bench.laboratory("backtest", ["symbol=btc"]))) == [{"overrides": ["symbol=btc"]}]
 
 
 def test_the_clock_is_read_each_time(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from alpha_arena.core.errors import ConfigError, SafetyError, SourceError
 from alpha_arena.settings import load
-from flows.bodies import once
+from flows.bodies import LABORATORY, once
 from flows.deploy import POOL, main, offsets_of
 from flows.up import main as up
 
@@ -41,7 +41,13 @@ def test_a_server_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_schedules_switches_hold_elsewhere_too() -> None:
-    assert offsets_of(load("deploy", ["schedule.trade=false"])) == {"ingest": 1.0, "sync": 8.0, "backtest": None}
+    assert offsets_of(load("deploy", ["schedule.trade=false"])) == {
+        "ingest": 1.0,
+        "sync": 8.0,
+        "backtest": None,
+        "sweep": None,
+        "walkforward": None,
+    }
 
 
 @pytest.mark.usefixtures("prefect_server", "collected")
@@ -66,10 +72,12 @@ def test_every_flow_gets_a_schedule_its_overrides_and_an_entrypoint_that_loads(
                 assert one.work_pool_name == POOL
                 assert one.entrypoint
                 assert load_flow_from_entrypoint(one.entrypoint).name == name.partition("/")[0]
-                assert [s.schedule.interval.total_seconds() for s in one.schedules] == ([] if name.startswith("backtest") else [14_400.0])
+                assert [s.schedule.interval.total_seconds() for s in one.schedules] == (
+                    [] if name.partition("/")[0] in LABORATORY else [14_400.0]
+                )
 
     asyncio.run(stored())
-    assert [name.partition("/")[0] for name in names] == ["ingest", "trade", "sync", "backtest"]
+    assert [name.partition("/")[0] for name in names] == ["ingest", "trade", "sync", *LABORATORY]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")

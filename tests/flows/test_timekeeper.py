@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alpha_arena.core.errors import StoreError
 from alpha_arena.data.clock import ClockRow, DatabaseClock, read_clock
 from alpha_arena.data.service import DataService
-from flows.timekeeper import RUNNING, STOPPED, Pace, Timekeeper, beaten, started, stopped, timetable_of
+from flows.timekeeper import RUNNING, STOPPED, Pace, Pulse, Timekeeper, beaten, started, stopped, timetable_of
 
 SPEED = 60.0
 WALL = 1_700_000_000_000
@@ -97,3 +98,24 @@ def test_the_keeper_writes_what_every_process_reads(service: DataService) -> Non
     row = read_clock(service)
     assert row
     assert row.epoch == 1
+
+
+def test_a_beat_that_fails_is_told_once_and_loses_nothing() -> None:
+    """What the machine slept before it comes with the beat that can be written."""
+    said: list[str] = []
+    beats: list[float] = []
+    busy = [True]
+
+    def beat(lost_ms: float) -> None:
+        if busy[0]:
+            raise StoreError("another process holds it")
+        beats.append(lost_ms)
+
+    pulse = Pulse(beat, said.append)
+    for lost in (3.0, 60_000.0, -2.0):
+        pulse(lost)
+    busy[0] = False
+    for lost in (1.0, 2.0):
+        pulse(lost)
+    assert beats == [60_000, 2]
+    assert said == ["the clock cannot be written and is tried again every second: another process holds it", "the clock is written again"]
