@@ -6,6 +6,9 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND) --constra
 
 PLAIN := tests/backtest/test_candle_tables.py tests/features/test_indicators.py tests/contracts/test_strategies_contract.py
 
+# many processes start in the tests and under `up`: with this set, each would compile every library's source anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-all chaos check clean
 
 run: .venv/run.ok

@@ -41,10 +41,17 @@ def test_a_file_holds_one_noun(path: Path) -> None:
     assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} has no module docstring"
 
 
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """Two of one name in two folders are one module to Python, so that the whole suite could not be collected."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name not in ("conftest.py", "__init__.py")]
+    assert [name for name in set(names) if names.count(name) > 1] == []
+
+
 def test_the_tree_names_no_machine() -> None:
     """No absolute path of a machine and no package index in what is shipped."""
     words = ["/" + "work/", "/" + "root/", "index" + "-url", "pypi" + ".org"]
     kept = (".py", ".md", ".toml", ".txt", ".yaml", ".js", ".css", ".json", ".ini", ".mako", ".example")
-    files = [path for path in ROOT.rglob("*") if path.suffix in kept and not {".venv", ".git", "outputs", "data"} & set(path.parts)]
+    others = {".venv", ".venv-peers", ".git", "outputs", "data"}
+    files = [path for path in ROOT.rglob("*") if path.suffix in kept and not others & set(path.parts)]
     found = [f"{path.relative_to(ROOT)}: {word}" for path in files for word in words if word in path.read_text(encoding="utf-8")]
     assert found == []
