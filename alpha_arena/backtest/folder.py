@@ -105,10 +105,15 @@ def _publish(draft: Path, folder: Path, name: str) -> Path:
 
 
 def seal(folder: Path) -> None:
-    """Write SHA-256 of every other file into meta.json, as `files`, so that a later change is seen."""
+    """Write SHA-256 of every other file into meta.json, as `files`, and of its own rest, as `seal`, so that a later change is seen."""
     meta_file = folder / META
-    told = json.loads(meta_file.read_text(encoding="utf-8"))
-    meta_file.write_text(as_json({**told, "files": file_hashes(folder)}), encoding="utf-8")
+    told = {**json.loads(meta_file.read_text(encoding="utf-8")), "files": file_hashes(folder)}
+    meta_file.write_text(as_json({**told, "seal": own_hash(told)}), encoding="utf-8")
+
+
+def own_hash(told: Mapping[str, Any]) -> str:
+    """SHA-256 of what meta.json says, its seal aside."""
+    return sha256(as_json({name: value for name, value in told.items() if name != "seal"}).encode()).hexdigest()
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

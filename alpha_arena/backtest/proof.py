@@ -12,7 +12,7 @@ import numpy as np
 import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from alpha_arena.backtest.folder import META, as_json, file_hashes
+from alpha_arena.backtest.folder import META, as_json, file_hashes, own_hash
 from alpha_arena.backtest.wording import moment
 from alpha_arena.core.errors import DataError
 from alpha_arena.core.types import Bools
@@ -48,7 +48,7 @@ class Kept:
         """Read a folder.
 
         Raises:
-            DataError: it is not that of a run, not whole, or of a version that kept no hashes.
+            DataError: it is not that of a run, not whole, of a version that kept no hashes, or its meta.json is not as it was written.
         """
         if not path.is_dir():
             raise DataError(f"{path} is not a folder; name one that a run has left, such as {EXAMPLE}")
@@ -57,8 +57,10 @@ class Kept:
         meta = read_json(path / META)
         if not {"command", "name", "versions", "sha256"} <= set(meta):
             raise DataError(f"{path / META} is not that of a run; name a folder such as {EXAMPLE}")
-        if not isinstance(meta.get("files"), dict) or "code" not in meta:
+        if not {"files", "code", "seal"} <= set(meta):
             raise DataError(f"{path} is of a version that kept no hashes of its files, so nothing can be proved of it; make the run again")
+        if meta["seal"] != own_hash(meta):
+            raise DataError(f"{path / META} was changed after the run, so it proves nothing; take it from a copy or make the run again")
         missing = [name for name in meta["files"] if not (path / name).is_file()]
         if missing:
             raise DataError(f"{path} is not whole, {', '.join(missing)} is missing; take it from a copy or make the run again")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from alpha_arena.backtest.consulted import reason
-from alpha_arena.backtest.probes import Limits, judged, mirrored, shuffled
+from alpha_arena.backtest.probes import TOO_FEW, Limits, judged, mirrored, shuffled
 from alpha_arena.backtest.result import Run
 from alpha_arena.core.advice import ANOTHER
 from alpha_arena.core.errors import ConfigError
@@ -131,7 +131,7 @@ def refuse_dear(told: Estimate, probe: Probe, confirmed: bool) -> None:
 def run_probe(settings: Settings, service: DataService, announce: Callable[[str], None], progress: Progress) -> dict[str, Any]:
     """Ask the model about the same closes in four worlds, and say whether it remembers.
 
-    Answers are kept, so that a probe that was stopped goes on where it was.
+    Answers are kept, so that a probe that was stopped goes on where it was. `ok` is false where too few are left to tell because some are missing.
 
     Args:
         announce: told what will be asked and what it may cost, before anybody is.
@@ -153,7 +153,8 @@ def run_probe(settings: Settings, service: DataService, announce: Callable[[str]
         ready = connected(replace(settings, decider=asked), service, "backtest", purse=purse)
         counted = Counted(ready.decider, lambda done: progress(done, total), count)  # type: ignore[arg-type]
         runs[name] = simulate(replace(ready, decider=counted, detail=None), world, generated)
-    return {**judged(runs, Limits(probe.least, probe.differ, probe.flip), settings.seed), **report(runs, told, decider.model, part)}
+    found = {**judged(runs, Limits(probe.least, probe.differ, probe.flip), settings.seed), **report(runs, told, decider.model, part)}
+    return {"ok": found["verdict"] != TOO_FEW or not found["unanswered"], **found}
 
 
 def worlds(markets: Mapping[str, Market], part: Window, probe: Probe, seed: int) -> dict[str, Mapping[str, Market]]:

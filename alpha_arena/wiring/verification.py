@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpha_arena.backtest.folder import META, market_hashes
+from alpha_arena.backtest.folder import market_hashes
 from alpha_arena.backtest.proof import Compared, Kept, same_frame, untouched
 from alpha_arena.core.errors import AlphaArenaError, ConfigError, DataError
 from alpha_arena.core.timeframes import timeframe_ms
@@ -23,9 +23,6 @@ from alpha_arena.wiring.search_again import sweep_again, walk_again
 
 if TYPE_CHECKING:
     from alpha_arena.data.service import DataService
-
-# what meta.json says of every run that is made again
-META_KINDS: Mapping[str, type] = {"read": dict, "sources": dict, "trials": dict, "start_ts": int, "end_ts": int}
 
 
 def kept_run(settings: Settings) -> Kept:
@@ -43,11 +40,6 @@ def kept_run(settings: Settings) -> Kept:
         raise AlphaArenaError(f"{kept.path} is a run of {command}; verify makes runs of {', '.join(MADE_AGAIN)} again")
     if not {"read", "sources", "trials"} <= set(kept.meta) or (command != "backtest" and "deviation" not in kept.meta):
         raise DataError(f"{kept.path} is of a version that did not keep what its {command} had read; make the run again")
-    wrong = next((name for name, kind in META_KINDS.items() if not (isinstance(kept.meta.get(name), kind) and kept.meta[name])), None)
-    if wrong:
-        raise DataError(
-            f"{kept.path / META} has no usable {wrong}, so it was changed after the run; take it from a copy or make the run again"
-        )
     return kept
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from console import Run, one_line
 
-from alpha_arena.backtest.folder import file_hashes
+from alpha_arena.backtest.folder import seal
 from alpha_arena.cli import main
 from alpha_arena.data.service import DataService
 from alpha_arena.data.trials import tried
@@ -75,6 +75,12 @@ def rewritten(file: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     told = json.loads(file.read_text())
     change(told)
     file.write_text(json.dumps(told))
+
+
+def forged(folder: Path, change: Callable[[dict[str, Any]], Any] = lambda told: None) -> None:
+    """A folder whose meta.json and hashes fit a change, as a careful hand would leave it."""
+    rewritten(folder / "meta.json", change)
+    seal(folder)
 
 
 def sql(own_folder: Path, command: str) -> None:
@@ -175,7 +181,7 @@ def test_a_figure_that_was_made_up_is_told(run: Run, made: Path) -> None:
     """Also where its hash was made up as well: the run made again says otherwise."""
     true = json.loads((made / "result.json").read_text())["total_return"]
     rewritten(made / "result.json", lambda told: told.update(total_return=9.5))
-    rewritten(made / "meta.json", lambda told: told.update(files=file_hashes(made)))
+    forged(made)
     code, parts = verify(run, made)
     assert (code, differing(parts)) == (1, ["result"])
     assert parts["result"]["said"].startswith(f"total_return is 9.5 in the folder and {true} made again; 1 of ")
@@ -225,7 +231,7 @@ def test_other_code_and_versions_are_for_information(run: Run, made: Path) -> No
         told["code"] = "0" * 64
         told["git"] = {"revision": "f" * 40, "changed": True}
 
-    rewritten(made / "meta.json", older)
+    forged(made, older)
     code, parts = verify(run, made)
     assert code == 0
     assert "numpy 1.0 then" in parts["versions"]["said"]
@@ -266,8 +272,16 @@ def test_what_is_no_run_is_refused_in_a_sentence(run: Run, made: Path, own_folde
     for change, words in (
         (lambda told: told.update(command="train"), ["is a run of train", "makes runs of backtest, sweep, walkforward, arena again"]),
         (lambda told: told.update(command="sweep"), ["did not keep what its sweep had read", "make the run again"]),
-        (lambda told: told.pop("files"), ["kept no hashes of its files"]),
         (lambda told: told.pop("command"), ["is not that of a run"]),
+    ):
+        forged(made, change)
+        assert run("verify", str(made))[0] == 1
+        one_line(run("verify", str(made))[2], words)
+        (made / "meta.json").write_text(whole)
+    for change, words in (
+        (lambda told: told.pop("seal"), ["kept no hashes of its files"]),
+        (lambda told: told["read"].update({BTC: 3}), ["meta.json was changed after the run", "take it from a copy"]),
+        (lambda told: told.update(command=["backtest"]), ["meta.json was changed after the run"]),
     ):
         rewritten(made / "meta.json", change)
         assert run("verify", str(made))[0] == 1

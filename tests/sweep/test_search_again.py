@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from laboratory import BTC, HOUR, ROWS, SPACE, walk
 
-from alpha_arena.backtest.folder import file_hashes
+from alpha_arena.backtest.folder import seal
 from alpha_arena.backtest.proof import Compared
 from alpha_arena.cli import main
 from alpha_arena.data.service import DataService
@@ -68,8 +68,7 @@ def rewritten(file: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     told = json.loads(file.read_text())
     change(told)
     file.write_text(json.dumps(told))
-    about = json.loads((file.parent / "meta.json").read_text())
-    (file.parent / "meta.json").write_text(json.dumps({**about, "files": file_hashes(file.parent)}))
+    seal(file.parent)
 
 
 def sql(command: str) -> None:
@@ -168,9 +167,7 @@ def test_a_verdict_that_was_made_up_is_told(made: Make, verify: Verify, command:
 def test_a_count_that_was_made_up_is_told(made: Make, verify: Verify, command: str, kind: str) -> None:
     """Fewer trials, or closer ones, make luck smaller."""
     folder = made(command)
-    rewritten(folder / "result.json", lambda told: None)
-    about = json.loads((folder / "meta.json").read_text())
-    (folder / "meta.json").write_text(json.dumps({**about, kind: {BTC: about[kind][BTC] / 2 if kind == "deviation" else 2}}))
+    rewritten(folder / "meta.json", lambda told: told.update({kind: {BTC: told[kind][BTC] / 2 if kind == "deviation" else 2}}))
     code, parts = verify(folder)
     assert (code, "verdict" in differing(parts)) == (1, True)
 
@@ -211,8 +208,7 @@ def test_a_strategy_s_file_that_changed_since_is_told(made: Make, verify: Verify
 def test_a_folder_of_an_earlier_version_is_refused(made: Make, capsys: pytest.CaptureFixture[str]) -> None:
     """In a sentence."""
     folder = made("sweep")
-    about = json.loads((folder / "meta.json").read_text())
-    (folder / "meta.json").write_text(json.dumps({name: value for name, value in about.items() if name != "deviation"}))
+    rewritten(folder / "meta.json", lambda told: told.pop("deviation"))
     assert main(["verify", str(folder)]) == 1
     assert "did not keep what its sweep had read; make the run again" in capsys.readouterr().err
 
