@@ -14,7 +14,7 @@ COMMANDS = {
     "backtest": "simulate stored candles; writes a folder with figures, trades, equity, signals and a report",
     "sweep": "many backtests at once over ranges of parameters, with a verdict on what the search has found",
     "walkforward": "parameters chosen on the past, judged on what follows, again and again",
-    "arena": "all traders of an arena over the same stored candles, on one board with baselines",
+    "arena": "all traders of an arena over the same stored candles, on one board with benchmarks",
     "check": "look for bias in strategies: look-ahead, warm-up, dependence on the first bar",
     "probe": "ask a model about the same closes by name, without it, mirrored and shuffled: does it remember them?",
     "verify": "verify RUN: make a run again and say what differs",

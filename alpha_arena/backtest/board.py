@@ -9,110 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import nan
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from alpha_arena.backtest import statistics
+from alpha_arena.backtest.contestants import BAND, Band, Consulted, Contestant, Kind
 from alpha_arena.backtest.evidence import sharpes
 from alpha_arena.backtest.overfitting import DRAWS, Interval, block_length, interval, pooled, resampled
 from alpha_arena.backtest.result import plain
 from alpha_arena.backtest.wording import number
 from alpha_arena.core.errors import DataError
 from alpha_arena.core.timeframes import UNIT_MS, bars_per_year
-from alpha_arena.core.types import Floats, Ints
+from alpha_arena.core.types import Floats
 
-Kind = Literal["trader", "sample", "baseline"]
 SURE = 0.95
 # growth below this is ruin: its logarithm would outweigh all other bars
 RUINED = 1e-12
-BAND = (0.05, 0.5, 0.95)
-
-
-@dataclass(frozen=True, slots=True)
-class Consulted:
-    """What a contestant's models did.
-
-    Attributes:
-        decisions: in which one was to be asked. parse_failures: those in which some answer could not be used.
-        fallbacks: those that are not a model's first answer. cost_usd: NaN where a price is not known.
-        latencies_ms: of each decision for which somebody was asked, all its calls together.
-    """
-
-    decisions: int
-    parse_failures: int
-    fallbacks: int
-    cost_usd: float
-    latencies_ms: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """One account over the bars of a contest.
-
-    Attributes:
-        kind: baselines have no rank; a sample is one of several askings of the same model, and stands under its trader.
-        of: the trader that a sample belongs to, else its own name.
-        ts: opens of the bars, ms UTC; equity, exposure (signed notional / equity): at each close; shape [T].
-        traded: notional of all fills, each way counts. fees, funding: positive when paid. trades: closed round trips.
-        model: None where none is asked. contaminated: bars lie before what its model was trained on ends.
-        about: what it is, in a few words.
-    """
-
-    name: str
-    kind: Kind
-    ts: Ints
-    equity: Floats
-    exposure: Floats
-    initial_capital: float
-    traded: float
-    fees: float
-    funding: float
-    trades: int
-    model: Consulted | None = None
-    of: str = ""
-    contaminated: bool = False
-    about: str = ""
-
-    @property
-    def curve(self) -> Floats:
-        """Equity with the initial capital before its first bar; shape [T + 1]."""
-        return statistics.curve(self.initial_capital, self.equity)
-
-    @property
-    def net_curve(self) -> Floats:
-        """The same less what its models cost, in equal parts a bar; as it is where that is not known."""
-        cost = self.model.cost_usd if self.model else 0.0
-        return self.curve - np.linspace(0.0, 0.0 if np.isnan(cost) else cost, self.equity.size + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """What traders that draw their weights at random made of the same bars.
-
-    Attributes:
-        finals: equity after the last bar of each. low, middle, high: 5, 50 and 95 % of their equities at each close; shape [T].
-    """
-
-    ts: Ints
-    finals: Floats
-    low: Floats
-    middle: Floats
-    high: Floats
-
-    @classmethod
-    def of(cls, ts: Ints, equities: Floats) -> Band:
-        """From equities of shape [seeds, T]."""
-        return cls(ts, equities[:, -1], *np.quantile(equities, BAND, axis=0))
-
-    @property
-    def lines(self) -> dict[str, Floats]:
-        """Its low, middle and high by these names."""
-        return {"low": self.low, "middle": self.middle, "high": self.high}
-
-    def share_below(self, final_equity: float) -> float:
-        """Share of the random traders that ended below an equity, those that ended at it counted half."""
-        return float(np.mean(self.finals < final_equity) + np.mean(self.finals == final_equity) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +33,7 @@ class Row:
     """One line of the board.
 
     Attributes:
-        rank: by net_return, 1 first; None for baselines, samples and contaminated contestants.
+        rank: by net_return, 1 first; None for benchmarks, samples, and contaminated or silent contestants.
         group: its first is told apart from all below the group, and not from its last.
         net_return: less the models' cost; NaN where that is not known. sharpe, sharpe_error (standard error), sharpe_low, sharpe_high (95 %
             by stationary bootstrap), volatility: a year.
@@ -129,7 +42,7 @@ class Row:
         turnover: notional traded over mean equity, a year. exposure: mean of its size.
         llm_cost_usd, llm_cost_bps (of the initial capital), parse_failure_rate, fallback_rate, latency_ms (mean): NaN without a model.
         samples: askings of its model; return_low, return_high: their span, both its own return where there is one.
-        beats, loses_to: baselines from which it is told apart, by their names.
+        beats, loses_to: benchmarks from which it is told apart, by their names.
         random_share: of the random traders, those that ended below what it has less its models' cost.
     """
 
@@ -138,6 +51,7 @@ class Row:
     of: str
     about: str
     contaminated: bool
+    silent: bool
     total_return: float
     net_return: float
     volatility: float
@@ -175,7 +89,7 @@ class Board:
     """A leaderboard.
 
     Attributes:
-        rows: ranked ones first, then baselines, contaminated ones, samples.
+        rows: ranked ones first, then benchmarks, those without a rank, samples.
         bars: of the contest; start_ts, end_ts: opens of the first and the last. tried: what DSR is deflated by.
         established: whether the best is told apart from all others. said: the same in a sentence.
     """
@@ -222,7 +136,7 @@ def board(
     rows = [held_against(row, place, contestants, again, band) for place, row in enumerate(alone)]
     rows = [replace(row, rank=ranked[place][0], group=ranked[place][1]) if place in ranked else row for place, row in enumerate(rows)]
     leaders = sum(group == 1 for _, group in ranked.values())
-    shown = sorted(rows, key=lambda row: (row.kind == "sample", row.rank or len(rows) + 1, row.kind != "baseline"))
+    shown = sorted(rows, key=lambda row: (row.kind == "sample", row.rank or len(rows) + 1, row.kind != "benchmark"))
     return Board(
         rows=tuple(shown),
         bars=first.ts.size,
@@ -269,6 +183,7 @@ def row_of(one: Contestant, bar_ms: int, tried: int, trial_deviation: float) -> 
         of=one.of or one.name,
         about=one.about,
         contaminated=one.contaminated,
+        silent=one.silent,
         total_return=gained,
         net_return=gained if model is None else gained - model.cost_usd / one.initial_capital,
         volatility=statistics.volatility(r, ppy),
@@ -306,14 +221,14 @@ def asked(model: Consulted | None, capital: float) -> dict[str, Any]:
 
 
 def held_against(row: Row, place: int, every: Sequence[Contestant], again: Redrawn, band: Band | None) -> Row:
-    """A row with its interval and what it is held against: the samples of its model, baselines, traders at random."""
+    """A row with its interval and what it is held against: the samples of its model, benchmarks, traders at random."""
     one, between = every[place], interval(again.sharpes[:, place], SURE)
     share = band.share_below(float(one.net_curve[-1])) if band else nan
     row = replace(row, sharpe_low=between.low, sharpe_high=between.high, random_share=share)
     if one.kind != "trader":
         return row
     own = [float(other.equity[-1]) / other.initial_capital - 1 for other in every if other.kind == "sample" and other.of == one.name]
-    gaps = {other.name: again.difference(place, beside) for beside, other in enumerate(every) if other.kind == "baseline"}
+    gaps = {other.name: again.difference(place, beside) for beside, other in enumerate(every) if other.kind == "benchmark"}
     return replace(
         row,
         samples=max(len(own), 1),
@@ -363,7 +278,7 @@ def log_growth(one: Contestant) -> Floats:
 
 def ranking(contestants: Sequence[Contestant], again: Redrawn) -> dict[int, tuple[int, int]]:
     """Rank and group by place, of those that have a rank: a group is its first and all down to the last that cannot be told from it."""
-    able = [place for place, one in enumerate(contestants) if one.kind == "trader" and not one.contaminated]
+    able = [place for place, one in enumerate(contestants) if one.ranked]
     order = sorted(able, key=lambda place: (-float(contestants[place].net_curve[-1]), contestants[place].name))
     placed: dict[int, tuple[int, int]] = {}
     group = end = 0
@@ -379,9 +294,9 @@ def ranking(contestants: Sequence[Contestant], again: Redrawn) -> dict[int, tupl
 def sentence(rows: Sequence[Row], leaders: int, ranked: int) -> str:
     """What the order is worth."""
     if not ranked:
-        return "Nobody is ranked: all contestants are baselines or saw bars that their models may have been trained on."
+        return "Nobody is ranked: all are benchmarks, had no answer from a model, or saw bars that it may have been trained on."
     if ranked == 1:
-        return "One contestant has no order; compare it with the baselines."
+        return "One contestant has no order; compare it with the benchmarks."
     if leaders == 1:
         return f"{rows[0].name} is told apart from all others with {number(SURE * 100, 0)} % confidence, pair by pair."
     who = "all" if leaders == ranked else "the first"

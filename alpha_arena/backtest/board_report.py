@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from alpha_arena.backtest.board import Board, Contestant, Row
+from alpha_arena.backtest.board import Board, Row
 from alpha_arena.backtest.charts import DIM, DOWN, SERIES, SHORT, UP, YELLOW, dressed, fragment, line, times
 from alpha_arena.backtest.contest import Contest
+from alpha_arena.backtest.contestants import Contestant
 from alpha_arena.backtest.page import card, folded, headline, page, said, side_by_side, warned
 from alpha_arena.backtest.statistics import drawdowns
 from alpha_arena.backtest.tables import coloured, figures_table, row, table
@@ -23,21 +24,10 @@ COLOURS = (SERIES, SHORT, UP, DOWN, YELLOW, "#0b7fab", "#6a3fb5", "#4d7a1f", "#c
 DASHES = {"flat": "dot", "buy_and_hold": "dash", "equal_weight": "dashdot", "best_rule": "longdash", "portfolio": "longdashdot"}
 BELOW = {"orientation": "h", "x": 0, "y": -0.1, "xanchor": "left", "yanchor": "top", "traceorder": "normal"}
 SHADE = "rgba(128,140,158,.26)"
-BASELINE = DIM
-HEAD = ["", "Contestant", "Return", "Net of LLM", "Sharpe", "± s.e.", "95 %", "PSR", "DSR", "Needs", "Max drawdown", "Volatility"]
-HEAD += [
-    "Turnover",
-    "Exposure",
-    "Trades",
-    "Fees",
-    "Funding",
-    "LLM cost",
-    "Unusable",
-    "Fallback",
-    "Latency",
-    "Above random",
-    "Told apart from",
-]
+BENCHMARK = DIM
+HEAD = ["", "Contestant", "Return", "Net of LLM", "Sharpe", "PSR", "DSR", "Max drawdown", "Exposure", "Trades", "Above random"]
+HEAD += ["Told apart from"]
+MORE = ["", "Contestant", "Needs", "Volatility", "Turnover", "Fees", "Funding", "LLM cost", "Unusable", "Fallback", "Latency"]
 WATERMARK = (
     "<style>.across{position:fixed;inset:0;display:grid;place-items:center;pointer-events:none;z-index:9;overflow:hidden}"
     ".across b{transform:rotate(-28deg);font-size:min(13vw,180px);font-weight:800;letter-spacing:.06em;color:rgba(184,58,8,.11)}</style>"
@@ -75,15 +65,16 @@ def sections(contest: Contest) -> Iterator[str]:
     yield card("Equity", fragment(race(contest)), "return on the same capital; shaded: 5 to 95 % of traders with random weights")
     yield card("Drawdown", fragment(falls(contest)), "below the highest equity so far; lines as above")
     yield from left_out(contest.board)
+    yield behind(contest.board)
     yield side_by_side("even", [chosen(contest), chance(contest)])
     yield card("How it was made", folded({"Configuration": contest.settings}))
 
 
 def leaderboard(board: Board) -> str:
-    """What the order is worth, then the ranked ones and the baselines."""
+    """What the order is worth, then the ranked ones and the benchmarks."""
     ranked = [one for one in board.rows if one.rank is not None]
-    beside = [one for one in board.rows if one.kind == "baseline"]
-    lines = [*map(board_row, ranked), part("Baselines"), *map(board_row, beside)]
+    beside = [one for one in board.rows if one.kind == "benchmark"]
+    lines = [*map(board_row, ranked), part("Benchmarks"), *map(board_row, beside)]
     order = f'<p class="order">{escape(board.said)}</p>'
     more = f"by return net of what models cost; letters: within one group an order could as well be luck; {board.tried:,} tried"
     return card("Leaderboard", order + table(HEAD, lines, " class=board"), more)
@@ -95,30 +86,46 @@ def part(name: str) -> str:
 
 
 def board_row(one: Row) -> str:
-    """One contestant."""
+    """One contestant by what it made."""
     rank = "" if one.rank is None or one.group is None else f"<b>{one.rank}</b> {letter(one.group)}"
-    return row([rank, f"<b>{escape(one.name)}</b><small>{escape(one.about)}</small>", *figures(one)])
+    return row([rank, called(one), *figures(one)])
+
+
+def called(one: Row) -> str:
+    """Its name, and what it is."""
+    return f"<b>{escape(one.name)}</b><small>{escape(one.about)}</small>"
 
 
 def figures(one: Row) -> Iterator[str]:
-    """The columns of a contestant; a span where a model was asked several times."""
+    """The columns of HEAD; a span where a model was asked several times."""
     span = f"<small>{percent(one.return_low, 1, True)} to {percent(one.return_high, 1, True)}</small>" if one.samples > 1 else ""
     yield coloured(percent(one.total_return, 2, True), one.total_return) + span
     yield percent(one.net_return, 2, True)
-    yield from (number(one.sharpe), number(one.sharpe_error), interval_text(one.sharpe_low, one.sharpe_high))
-    yield from (number(one.psr, 3), number(one.dsr, 3), days(one.least_days))
-    yield from (percent(one.max_drawdown, 1), percent(one.volatility, 1), f"{number(one.turnover, 0)} x", f"{number(one.exposure)} x")
-    yield from (f"{one.trades:,}", money(one.fees), money(one.funding))
-    yield UNKNOWN if np.isnan(one.llm_cost_usd) else f"{money(one.llm_cost_usd)} USD<small>{number(one.llm_cost_bps, 1)} bp</small>"
-    yield from (percent(one.parse_failure_rate, 1), percent(one.fallback_rate, 1))
-    yield UNKNOWN if np.isnan(one.latency_ms) else f"{number(one.latency_ms, 0)} ms"
+    yield sharpe_text(one)
+    yield from (number(one.psr, 3), number(one.dsr, 3), percent(one.max_drawdown, 1), f"{number(one.exposure)} x", f"{one.trades:,}")
     yield percent(one.random_share, 0)
     yield told_apart(one)
 
 
-def interval_text(low: float, high: float) -> str:
-    """Both ends."""
-    return UNKNOWN if np.isnan(low) else f"{number(low)} to {number(high)}"
+def sharpe_text(one: Row) -> str:
+    """With its standard error and where it lies with 95 % confidence."""
+    if np.isnan(one.sharpe_low):
+        return number(one.sharpe)
+    return f"{number(one.sharpe)} ± {number(one.sharpe_error)}<small>{number(one.sharpe_low)} to {number(one.sharpe_high)}</small>"
+
+
+def behind(board: Board) -> str:
+    """What was paid for the figures of the board, how long a record they need, and how the models answered."""
+    lines = (row(["" if one.rank is None else str(one.rank), called(one), *paid(one)]) for one in board.rows)
+    return card("Costs, records and models", table(MORE, lines, " class=board"), "needs: days until such a Sharpe is told from 0")
+
+
+def paid(one: Row) -> Iterator[str]:
+    """The columns of MORE."""
+    yield from (days(one.least_days), percent(one.volatility, 1), f"{number(one.turnover, 0)} x", money(one.fees), money(one.funding))
+    yield UNKNOWN if np.isnan(one.llm_cost_usd) else f"{money(one.llm_cost_usd)} USD<small>{number(one.llm_cost_bps, 1)} bp</small>"
+    yield from (percent(one.parse_failure_rate, 1), percent(one.fallback_rate, 1))
+    yield UNKNOWN if np.isnan(one.latency_ms) else f"{number(one.latency_ms, 0)} ms"
 
 
 def days(value: float) -> str:
@@ -127,20 +134,23 @@ def days(value: float) -> str:
 
 
 def told_apart(one: Row) -> str:
-    """From which baselines, and on which side."""
+    """From which benchmarks, and on which side."""
     better = f"better than {', '.join(one.beats)}" if one.beats else ""
     worse = f"worse than {', '.join(one.loses_to)}" if one.loses_to else ""
     if one.kind != "trader":
         return ""
-    return f"<small>{escape('; '.join(filter(None, (better, worse))) or 'no baseline')}</small>"
+    return f"<small>{escape('; '.join(filter(None, (better, worse))) or 'no benchmark')}</small>"
 
 
 def left_out(board: Board) -> Iterator[str]:
-    """Those without a rank: contaminated ones, and each asking of a model."""
+    """Those without a rank: contaminated ones, those whose model never answered, and each asking of a model."""
     dirty = [one for one in board.rows if one.kind == "trader" and one.contaminated]
     if dirty:
         more = "these bars lie before its cut-off and a month, so that it may remember what it should foresee: not ranked"
         yield card("CONTAMINATED", table(HEAD, map(board_row, dirty), " class=board"), more)
+    silent = [one for one in board.rows if one.kind == "trader" and one.silent and not one.contaminated]
+    if silent:
+        yield card("NO ANSWER", table(HEAD, map(board_row, silent), " class=board"), "not one decision is its model's: not ranked")
     samples = [one for one in board.rows if one.kind == "sample"]
     if samples:
         more = "each asking of a model is an account of its own; the median stands on the board"
@@ -150,7 +160,7 @@ def left_out(board: Board) -> Iterator[str]:
 def shown(contest: Contest) -> list[Contestant]:
     """Those that are drawn, in the order of the board: samples and the median random trader are in spans and bands."""
     places = {(one.kind, one.name): place for place, one in enumerate(contest.board.rows)}
-    drawn = [one for one in contest.contestants if one.kind != "sample" and (one.kind, one.name) != ("baseline", "random")]
+    drawn = [one for one in contest.contestants if one.kind != "sample" and (one.kind, one.name) != ("benchmark", "random")]
     return sorted(drawn, key=lambda one: places[one.kind, one.name])
 
 
@@ -182,13 +192,13 @@ def falls(contest: Contest) -> Any:
 
 
 def add_lines(figure: Any, x: Any, lines: dict[tuple[str, str], Floats], told: str, contaminated: Collection[str] = ()) -> None:
-    """Traders in colour, baselines grey and broken. contaminated: traders that are told as such."""
+    """Traders in colour, benchmarks grey and broken. contaminated: traders that are told as such."""
     colours = dict(zip((key for key in lines if key[0] == "trader"), COLOURS * (len(lines) // len(COLOURS) + 1), strict=False))
     for key, values in lines.items():
         trader, name = key[0] == "trader", escape(key[1])
         style = {"width": 2} if trader else {"dash": DASHES.get(key[1], "dot"), "width": 1.2}
-        kind = (" (contaminated)" if key[1] in contaminated else "") if trader else " (baseline)"
-        figure.add_trace(line(x, values, f"{name}{kind}", colours.get(key, BASELINE), line=style, hovertemplate=told))
+        kind = (" (contaminated)" if key[1] in contaminated else "") if trader else " (benchmark)"
+        figure.add_trace(line(x, values, f"{name}{kind}", colours.get(key, BENCHMARK), line=style, hovertemplate=told))
 
 
 def chosen(contest: Contest) -> str:

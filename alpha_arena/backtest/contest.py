@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]
 
-from alpha_arena.backtest.board import Band, Board, Contestant
+from alpha_arena.backtest.board import Board
+from alpha_arena.backtest.contestants import Band, Contestant
 from alpha_arena.backtest.folder import META, as_json, meta, written
 from alpha_arena.backtest.result import plain
 

@@ -1,17 +1,121 @@
-"""Contestants of what was simulated: an account's path and sums, and what its models did."""
+"""Contestants: an account's path and sums, and what its models did; of what was simulated, and of traders at random as a band."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isnan
+from typing import Literal
 
 import numpy as np
 
-from alpha_arena.backtest.board import Consulted, Contestant, Kind
+from alpha_arena.backtest import statistics
 from alpha_arena.backtest.record import Record
 from alpha_arena.backtest.result import Run, traded
-from alpha_arena.core.advice import FIRST, Advice, latency_ms, was_unusable
+from alpha_arena.core.advice import ANOTHER, FIRST, Advice, latency_ms, was_unusable
+from alpha_arena.core.types import Floats, Ints
+
+Kind = Literal["trader", "sample", "benchmark"]
+BAND = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """What a contestant's models did.
+
+    Attributes:
+        decisions: in which one was to be asked. parse_failures: those in which some answer could not be used.
+        fallbacks: those that are not a model's first answer. answers: those that are a model's at all.
+        cost_usd: NaN where a price is not known.
+        latencies_ms: of each decision for which somebody was asked, all its calls together.
+    """
+
+    decisions: int
+    parse_failures: int
+    fallbacks: int
+    answers: int
+    cost_usd: float
+    latencies_ms: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One account over the bars of a contest.
+
+    Attributes:
+        kind: benchmarks have no rank; a sample is one of several askings of the same model, and stands under its trader.
+        of: the trader that a sample belongs to, else its own name.
+        ts: opens of the bars, ms UTC; equity, exposure (signed notional / equity): at each close; shape [T].
+        traded: notional of all fills, each way counts. fees, funding: positive when paid. trades: closed round trips.
+        model: None where none is asked. contaminated: bars lie before what its model was trained on ends.
+        about: what it is, in a few words.
+    """
+
+    name: str
+    kind: Kind
+    ts: Ints
+    equity: Floats
+    exposure: Floats
+    initial_capital: float
+    traded: float
+    fees: float
+    funding: float
+    trades: int
+    model: Consulted | None = None
+    of: str = ""
+    contaminated: bool = False
+    about: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Its models were to be asked, and not one decision is theirs."""
+        return self.model is not None and self.model.decisions > 0 and not self.model.answers
+
+    @property
+    def ranked(self) -> bool:
+        """Whether its place says something of it."""
+        return self.kind == "trader" and not self.contaminated and not self.silent
+
+    @property
+    def curve(self) -> Floats:
+        """Equity with the initial capital before its first bar; shape [T + 1]."""
+        return statistics.curve(self.initial_capital, self.equity)
+
+    @property
+    def net_curve(self) -> Floats:
+        """The same less what its models cost, in equal parts a bar; as it is where that is not known."""
+        cost = self.model.cost_usd if self.model else 0.0
+        return self.curve - np.linspace(0.0, 0.0 if np.isnan(cost) else cost, self.equity.size + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What traders that draw their weights at random made of the same bars.
+
+    Attributes:
+        finals: equity after the last bar of each. low, middle, high: 5, 50 and 95 % of their equities at each close; shape [T].
+    """
+
+    ts: Ints
+    finals: Floats
+    low: Floats
+    middle: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, ts: Ints, equities: Floats) -> Band:
+        """From equities of shape [seeds, T]."""
+        return cls(ts, equities[:, -1], *np.quantile(equities, BAND, axis=0))
+
+    @property
+    def lines(self) -> dict[str, Floats]:
+        """Its low, middle and high by these names."""
+        return {"low": self.low, "middle": self.middle, "high": self.high}
+
+    def share_below(self, final_equity: float) -> float:
+        """Share of the random traders that ended below an equity, those that ended at it counted half."""
+        return float(np.mean(self.finals < final_equity) + np.mean(self.finals == final_equity) / 2)
 
 
 def of_run(run: Run, kind: Kind, name: str, about: str, of: str = "") -> Contestant:
@@ -42,10 +146,10 @@ def contamination(run: Run) -> str:
 
 
 def of_record(record: Record, name: str, about: str) -> Contestant:
-    """A simulated history as a baseline."""
+    """A simulated history as a benchmark."""
     return Contestant(
         name=name,
-        kind="baseline",
+        kind="benchmark",
         ts=record.ts,
         equity=record.equity,
         exposure=record.exposure,
@@ -68,6 +172,7 @@ def consulted(advice: Sequence[Advice]) -> Consulted | None:
         decisions=len(advice),
         parse_failures=sum(was_unusable(record) for record in records),
         fallbacks=sum(one.fallback_level != FIRST for one in advice),
+        answers=sum(one.fallback_level <= ANOTHER for one in advice),
         cost_usd=sum(one.cost_usd for one in advice),
         latencies_ms=np.array(waited),
     )

@@ -88,7 +88,7 @@ def place(row: Mapping[str, Any]) -> str:
 
     if row["rank"] is not None:
         return f"{row['rank']} {letter(row['group'])}"
-    return "contaminated" if row["contaminated"] else row["kind"]
+    return next((word for word in ("contaminated", "silent") if row[word]), row["kind"])
 
 
 def percent(value: float | None, signed: bool = False) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from alpha_arena.backtest.board import Board, Consulted, Contestant, board
+from alpha_arena.backtest.board import Board, board
 from alpha_arena.backtest.board import Row as Line
 from alpha_arena.backtest.consulted import Cutoff
+from alpha_arena.backtest.contestants import Consulted, Contestant
 from alpha_arena.backtest.result import plain
-from alpha_arena.core.advice import latency_ms, was_unusable
+from alpha_arena.core.advice import ANOTHER, FIRST, latency_ms, was_unusable
 from alpha_arena.core.timeframes import UNIT_MS
 from alpha_arena.core.types import Floats, Ints
 from alpha_arena.data import queries
@@ -68,6 +69,7 @@ class Heard:
     upto_ms: int = -1
     failures: int = 0
     fallbacks: int = 0
+    answers: int = 0
     costs: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     contaminated: bool = False
@@ -78,7 +80,8 @@ class Heard:
             record = call["record"]
             self.upto_ms = call["ts"]
             self.failures += was_unusable(record)
-            self.fallbacks += record["fallback_level"] > 0
+            self.fallbacks += record["fallback_level"] != FIRST
+            self.answers += record["fallback_level"] <= ANOTHER
             self.costs.append(nan if record["cost_usd"] is None else record["cost_usd"])
             self.latencies.append(latency_ms(record))
             self.contaminated |= foreknown(record)
@@ -88,7 +91,7 @@ class Heard:
         if not self.costs:
             return None
         waited = np.array([latency for latency in self.latencies if not isnan(latency)])
-        return Consulted(len(self.costs), self.failures, self.fallbacks, fsum(self.costs) / scale, waited)
+        return Consulted(len(self.costs), self.failures, self.fallbacks, self.answers, fsum(self.costs) / scale, waited)
 
 
 def foreknown(record: Row) -> bool:

@@ -1,4 +1,4 @@
-"""The benchmarks that stand beside the traders on paper: the arena's baselines over the same closes and capital."""
+"""The benchmarks that stand beside the traders on paper: those of the arena over the same closes and capital."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alpha_arena.backtest.board import Band, Contestant
+from alpha_arena.backtest.contestants import Band, Contestant
 from alpha_arena.core.errors import AlphaArenaError
 from alpha_arena.core.types import Floats, Ints
 from alpha_arena.data import queries
@@ -16,7 +16,7 @@ from alpha_arena.monitor.reader import Reader
 
 if TYPE_CHECKING:
     from alpha_arena.settings import Settings
-    from alpha_arena.wiring.baselines import Beside
+    from alpha_arena.wiring.benchmarks import Beside
 
 UNKNOWN = "no benchmarks: the traders' configuration is not known here; start the page by `up`, or with serve arena=NAME"
 
@@ -57,15 +57,15 @@ class Rivals:
     def _computed(self, settings: Settings, ts: Ints) -> Beside:
         # what simulates is loaded by whoever looks at the arena, not by every page
         from alpha_arena.wiring.backtesting import window
-        from alpha_arena.wiring.baselines import baselines
+        from alpha_arena.wiring.benchmarks import benchmarks
         from alpha_arena.wiring.desk import markets_of
 
         markets = markets_of(settings, self.reader.service, int(ts[-1]) + self.reader.scope.bar_ms)
-        return baselines(settings, markets, window(markets, int(ts[0]), None), generated=self.reader.synthetic())
+        return benchmarks(settings, markets, window(markets, int(ts[0]), None), generated=self.reader.synthetic())
 
 
 def on(ts: Ints, capital: float, beside: Beside) -> Rivalry:
-    """Baselines over other bars and with another capital: each bar has the last value known at it, the capital before the first."""
+    """Benchmarks over other bars and with another capital: each bar has the last value known at it, the capital before the first."""
     initial = beside.contestants[0].initial_capital
     return Rivalry(tuple(moved(one, ts, capital) for one in beside.contestants), moved_band(beside.band, ts, capital, initial))
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from alpha_arena.backtest.board import Board, Contestant, Kind, board
+from alpha_arena.backtest.board import Board, board
 from alpha_arena.backtest.contest import Contest
-from alpha_arena.backtest.contestants import contamination, middle, of_run
+from alpha_arena.backtest.contestants import Contestant, Kind, contamination, middle, of_run
 from alpha_arena.backtest.folder import market_hashes
 from alpha_arena.backtest.result import Run, plain
 from alpha_arena.backtest.wording import date
@@ -25,7 +25,7 @@ from alpha_arena.risk.limits import SLACK
 from alpha_arena.settings import Settings, config_hash
 from alpha_arena.wiring.advising import connected
 from alpha_arena.wiring.backtesting import Progress, Window, are_generated, window
-from alpha_arena.wiring.baselines import SIMULATED, Beside, Told, baselines, run_within, stages
+from alpha_arena.wiring.benchmarks import SIMULATED, Beside, Told, benchmarks, run_within, stages
 from alpha_arena.wiring.desk import markets_of
 from alpha_arena.wiring.proof import extent, trial_of
 
@@ -80,7 +80,7 @@ def competed(
     for name, of, own in every:
         run = run_within(connected(own, service, "backtest"), markets, part, generated, told.next(part.rows))
         entries.append(Entry(own, run, name, of))
-    return entries, baselines(settings, markets, part, train, generated, told.next(part.rows * SIMULATED))
+    return entries, benchmarks(settings, markets, part, train, generated, told.next(part.rows * SIMULATED))
 
 
 def askings(settings: Settings, trader: Settings) -> Iterator[tuple[str, str, Settings]]:
@@ -170,11 +170,11 @@ def notes(settings: Settings, made: Board, entries: list[Entry]) -> Iterator[str
     """What a reader of the board must hear, in sentences."""
     rows = {row.name: row for row in made.rows if row.kind == "trader"}
     for one in dict.fromkeys(entry.of for entry in entries):
-        if rows[one].fallback_rate == 1:
+        if rows[one].silent:
             name = settings.arena.name if settings.arena else ""
             yield (
-                f"{one}: none of its decisions is its model's answer (fallback 100 %), so that it kept what it had; record answers once, "
-                f"with the provider's key in the environment: alpha-arena arena arena={name} llm.cache=record"
+                f"{one} is not ranked: none of its decisions is its model's answer, so that it kept what it had; record answers once, with "
+                f"the provider's key in the environment: alpha-arena arena arena={name} llm.cache=record"
             )
         if rows[one].rank and isnan(rows[one].net_return):
             yield f"{one}: what its model costs is not known, so that its place is by its return before that; give its prices in llm.models"

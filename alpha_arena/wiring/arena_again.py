@@ -15,7 +15,7 @@ from alpha_arena.wiring.advising import replayed
 from alpha_arena.wiring.again import Again, read_again, same_data, surroundings
 from alpha_arena.wiring.arena import askings, competed, contest
 from alpha_arena.wiring.backtesting import Progress, Window, window
-from alpha_arena.wiring.baselines import upto
+from alpha_arena.wiring.benchmarks import upto
 
 if TYPE_CHECKING:
     from alpha_arena.data.service import DataService

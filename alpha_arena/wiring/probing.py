@@ -131,7 +131,8 @@ def refuse_dear(told: Estimate, probe: Probe, confirmed: bool) -> None:
 def run_probe(settings: Settings, service: DataService, announce: Callable[[str], None], progress: Progress) -> dict[str, Any]:
     """Ask the model about the same closes in four worlds, and say whether it remembers.
 
-    Answers are kept, so that a probe that was stopped goes on where it was. `ok` is false where too few are left to tell because some are missing.
+    Answers are kept, so that a probe that was stopped goes on where it was.
+    `ok` is false where some are missing and too few are left to tell.
 
     Args:
         announce: told what will be asked and what it may cost, before anybody is.

@@ -12,7 +12,7 @@ from alpha_arena.core.market import Market
 from alpha_arena.core.types import Candles, Funding
 from alpha_arena.settings import Settings, load
 from alpha_arena.wiring.backtesting import Window, window
-from alpha_arena.wiring.baselines import Beside, baselines, stages
+from alpha_arena.wiring.benchmarks import Beside, benchmarks, stages
 
 SMALL = ("arena.traders=[ema_solo,equal_weight]", "arena.random_seeds=7")
 COLUMNS = ("ts", "open", "high", "low", "close", "volume")
@@ -36,6 +36,6 @@ def torn(first: int, seed: int = 99) -> Candles:
 
 
 def beside_of(settings: Settings, markets: Mapping[str, Market], limit: int = 300) -> tuple[Beside, Window, Window]:
-    """Baselines over the last bars, and the windows of training and contest."""
+    """Benchmarks over the last bars, and the windows of training and contest."""
     train, contest = stages(markets, window(markets, None, limit), 0.3)
-    return baselines(settings, markets, contest, train), train, contest
+    return benchmarks(settings, markets, contest, train), train, contest

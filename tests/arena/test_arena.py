@@ -72,10 +72,10 @@ def test_an_arena_leaves_a_folder_and_a_row(said: Said, service: DataService) ->
     assert (made["bars"], made["tried"], made["synthetic"]) == (300, 2, False)
     curves = pd.read_parquet(folder / "curves.parquet")
     assert len(curves) == 300
-    assert {"ts", "trader:ema_solo", "baseline:flat", "random:low"} <= set(curves)
+    assert {"ts", "trader:ema_solo", "benchmark:flat", "random:low"} <= set(curves)
     for name in ("ema_solo", "equal_weight"):
         assert curves[f"trader:{name}"].iloc[-1] / 10_000 - 1 == pytest.approx(row(made, "trader", name)["total_return"])
-    assert row(made, "baseline", "flat")["total_return"] == 0
+    assert row(made, "benchmark", "flat")["total_return"] == 0
     assert tried(service, BTC, "1h").count == 2
     assert board(said, "limit=300")["tried"] == 2
     with sqlite3.connect(service.database.engine.url.database or "") as connection:
@@ -99,7 +99,7 @@ def test_what_it_says_to_people(said: Said) -> None:
     code, out, err = said("arena", *SMALL, "limit=300")
     assert (code, err) == (0, "")
     assert "cannot be told apart" in out.splitlines()[0] or "told apart from all" in out.splitlines()[0]
-    for word in ("1 a", "baseline", "buy_and_hold", "best_rule", "outputs/arena/"):
+    for word in ("1 a", "benchmark", "buy_and_hold", "best_rule", "outputs/arena/"):
         assert word in out
 
 
@@ -194,7 +194,7 @@ def test_nothing_recorded_is_said(said: Said) -> None:
     """It keeps what it had, all its decisions are fallbacks, and the note says how to record."""
     made = board(said, *MODEL)
     model = row(made, "trader", "replayed_model")
-    assert (model["fallback_rate"], model["total_return"]) == (1, 0)
+    assert (model["fallback_rate"], model["total_return"], model["silent"], model["rank"]) == (1, 0, True, None)
     assert "alpha-arena arena arena=default llm.cache=record" in " ".join(made["notes"])
 
 

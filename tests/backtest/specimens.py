@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from histories import COSTS, INSTRUMENT, history
 
-from alpha_arena.backtest.board import Band, Consulted, Contestant, board
+from alpha_arena.backtest.board import board
 from alpha_arena.backtest.contest import Contest
+from alpha_arena.backtest.contestants import Band, Consulted, Contestant
 from alpha_arena.backtest.kernel import simulate
 from alpha_arena.backtest.record import from_simulation
 from alpha_arena.backtest.reference import Codes
@@ -99,7 +100,7 @@ def walked_made(folds: Sequence[Fold] | None = None, name: str = "walk") -> Walk
 
 
 def contest_made(name: str = "arena") -> Contest:
-    """Two traders that did much the same, one of them named so, a model that may have seen the bars, two baselines; generated candles."""
+    """Two traders that did much the same, one of them named so, a model that may have seen the bars, two benchmarks; generated candles."""
     rng = np.random.default_rng(2)
     steps = rng.normal(0, 0.01, (6, 90))
 
@@ -108,10 +109,10 @@ def contest_made(name: str = "arena") -> Contest:
         path = {"ts": 1_700_006_400_000 + np.arange(90) * 3_600_000, "equity": 10_000 * np.cumprod(1 + steps[row])}
         return Contestant(called, own.pop("kind", "trader"), **path, exposure=np.ones(90), initial_capital=10_000.0, **sums, **own)
 
-    asked = Consulted(90, 1, 2, 0.5, np.array([300.0]))
+    asked = Consulted(90, 1, 2, 89, 0.5, np.array([300.0]))
     steps[0] = np.abs(steps[1]) * 0.1
     every = [entrant(0, name), entrant(1, "the other"), entrant(2, "model", model=asked, contaminated=True)]
-    every += [entrant(3, "flat", kind="baseline"), entrant(4, "random", kind="baseline")]
+    every += [entrant(3, "flat", kind="benchmark"), entrant(4, "random", kind="benchmark")]
     band = Band.of(every[0].ts, 10_000 * np.cumprod(1 + rng.normal(0, 0.01, (20, 90)), axis=1))
     steps[1] = steps[0]
     every[1] = entrant(1, "the other")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import nan, sqrt
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpha_arena.backtest.board import Band, Board, Consulted, Contestant, Row, board, redrawn
+from alpha_arena.backtest.board import Board, Row, board, redrawn
+from alpha_arena.backtest.contestants import Band, Consulted, Contestant
 from alpha_arena.core.errors import DataError
 from alpha_arena.core.types import Floats
 
@@ -61,7 +63,7 @@ def test_how_long_a_track_record_must_be(annual: float, days: int) -> None:
 def test_the_columns_by_hand() -> None:
     """V5's returns, with what was traded, paid and asked."""
     r = np.array([0.01, -0.02, 0.03, 0.005, -0.01, 0.02, -0.015, 0.01, 0, -0.005])
-    model = Consulted(decisions=8, parse_failures=2, fallbacks=3, cost_usd=5.0, latencies_ms=np.array([100.0, 300.0]))
+    model = Consulted(decisions=8, parse_failures=2, fallbacks=3, answers=7, cost_usd=5.0, latencies_ms=np.array([100.0, 300.0]))
     own = {"traded": 5_000.0, "fees": 2.5, "funding": -1.0, "trades": 4, "exposure": np.tile([0.5, -1.0], 5), "model": model}
     row = board([entrant("a", r, **own)], DAY, 1).rows[0]
     assert row.total_return == pytest.approx(0.0241575887)
@@ -79,8 +81,8 @@ def test_the_columns_by_hand() -> None:
 
 def test_what_is_not_known_is_null() -> None:
     """A price that is not known, columns of models without one, a Sharpe of nothing; never 0."""
-    unknown = Consulted(3, 0, 0, nan, np.zeros(0))
-    flat, asked = entrant("flat", np.zeros(5), kind="baseline"), entrant("m", np.full(5, 0.01), model=unknown)
+    unknown = Consulted(3, 0, 0, 3, nan, np.zeros(0))
+    flat, asked = entrant("flat", np.zeros(5), kind="benchmark"), entrant("m", np.full(5, 0.01), model=unknown)
     told = {row["name"]: row for row in json.loads(json.dumps(board([flat, asked], DAY, 1).as_dict(), allow_nan=False))["rows"]}
     for name in ("llm_cost_usd", "llm_cost_bps", "net_return", "latency_ms"):
         assert told["m"][name] is None
@@ -135,17 +137,17 @@ def test_one_that_is_ahead_at_every_bar_is_told_apart(returns: list[float], edge
 def test_what_models_cost_counts_in_the_order() -> None:
     """One that earns more and pays it for its model stands behind."""
     r = np.full(10, 0.001)
-    dear = Consulted(10, 0, 0, 50.0, np.ones(10))
+    dear = Consulted(10, 0, 0, 10, 50.0, np.ones(10))
     made = board([entrant("cheap", r), entrant("dear", r + 0.0001, model=dear)], DAY, 1)
     assert [row.name for row in made.rows] == ["cheap", "dear"]
     assert made.rows[1].total_return > made.rows[0].total_return
 
 
-def test_baselines_contaminated_ones_and_samples_have_no_rank() -> None:
-    """The order of the board: ranked, baselines, contaminated, samples; what beats which baseline."""
+def test_benchmarks_contaminated_ones_and_samples_have_no_rank() -> None:
+    """The order of the board: ranked, benchmarks, contaminated, samples; what beats which benchmark."""
     rng = np.random.default_rng(4)
     r = rng.normal(0, 0.01, 200)
-    hold, flat = entrant("hold", r, kind="baseline"), entrant("flat", np.zeros(200), kind="baseline")
+    hold, flat = entrant("hold", r, kind="benchmark"), entrant("flat", np.zeros(200), kind="benchmark")
     seen = entrant("seen", r + 0.01, contaminated=True)
     asked = [entrant(f"m#{k}", r + 0.001 * k, kind="sample", of="m") for k in range(3)]
     made = board([*asked, seen, hold, flat, entrant("m", r + 0.001), entrant("rule", r - 0.003)], DAY, 1)
@@ -159,6 +161,15 @@ def test_baselines_contaminated_ones_and_samples_have_no_rank() -> None:
     assert made.tried == 5
 
 
+def test_one_whose_model_never_answered_has_no_rank() -> None:
+    """It kept what it had, which is nobody's decision; a single answer makes it a contestant."""
+    r, dumb = np.full(5, 0.01), Consulted(5, 0, 5, 0, 0.0, np.zeros(0))
+    made = board([entrant("rule", r - 0.02), entrant("dumb", r, model=dumb)], DAY, 1)
+    assert [(row.name, row.rank, row.silent) for row in made.rows] == [("rule", 1, False), ("dumb", None, True)]
+    made = board([entrant("rule", r - 0.02), entrant("dumb", r, model=replace(dumb, fallbacks=4, answers=1))], DAY, 1)
+    assert [(row.name, row.rank) for row in made.rows] == [("dumb", 1), ("rule", 2)]
+
+
 def test_the_band_of_random_traders() -> None:
     """Its edges bar by bar, and the share of them that a contestant leaves behind."""
     equities = 10_000 + np.arange(101.0)[:, None] * np.array([0.0, 1.0, 10.0])
@@ -169,7 +180,7 @@ def test_the_band_of_random_traders() -> None:
     made = board([entrant("a", np.array([0.0, 0.0, 0.05]))], HOUR, 1, band=band)
     assert made.random == {"seeds": 101, "low": pytest.approx(0.005), "middle": pytest.approx(0.05), "high": pytest.approx(0.095)}
     assert made.rows[0].random_share == pytest.approx(0.5)
-    dear = Consulted(3, 0, 0, 100.0, np.ones(3))
+    dear = Consulted(3, 0, 0, 3, 100.0, np.ones(3))
     paid = board([entrant("a", np.array([0.0, 0.0, 0.05]), model=dear)], HOUR, 1, band=band)
     assert paid.rows[0].random_share == pytest.approx(40.5 / 101)
 
@@ -188,6 +199,6 @@ def test_what_cannot_be_compared(wrong: list[Contestant], words: str) -> None:
 
 
 def test_nobody_to_rank() -> None:
-    """Only baselines, or one trader: said so."""
-    assert board([entrant("hold", np.zeros(3), kind="baseline")], DAY, 1).said.startswith("Nobody is ranked")
+    """Only benchmarks, or one trader: said so."""
+    assert board([entrant("hold", np.zeros(3), kind="benchmark")], DAY, 1).said.startswith("Nobody is ranked")
     assert board([entrant("a", np.zeros(3))], DAY, 1).said.startswith("One contestant has no order")

@@ -297,6 +297,6 @@ def test_means_of_stretches() -> None:
 
 
 def test_the_race_of_an_arena_tells_who_may_remember_the_bars() -> None:
-    """Its line is named so; baselines are named as such."""
+    """Its line is named so; benchmarks are named as such."""
     names = [trace.name for trace in race(contest_made("one")).data]
-    assert names[2:] == ["one", "the other", "flat (baseline)", "model (contaminated)"]
+    assert names[2:] == ["one", "the other", "flat (benchmark)", "model (contaminated)"]

@@ -155,7 +155,8 @@ def test_few_decisions_and_no_answers_tell_nothing(service: DataService) -> None
     assert (found["ok"], found["verdict"], found["unanswered"]) == (True, TOO_FEW, None)
     with serving(Says(status=401, raw=b"{}")) as fake:
         found, _ = probe(service, fake, "limit=10", "llm.cache=off", "llm.retries=0")
-    assert (found["ok"], found["verdict"], found["answered"]) == (False, TOO_FEW, dict.fromkeys(("named", "anonymous", "mirrored", "shuffled"), 0))
+    assert (found["ok"], found["verdict"]) == (False, TOO_FEW)
+    assert found["answered"] == dict.fromkeys(("named", "anonymous", "mirrored", "shuffled"), 0)
     assert found["unanswered"].startswith("40 questions have no answer that can be used, the first because of Http401")
 
 

@@ -16,7 +16,8 @@ from fastapi.testclient import TestClient
 from fill import BTC, DAY, HOSTILE, HOUR, WARM_UP, candles, fill
 from model_fill import NAME, SAID, fill_model
 
-from alpha_arena.backtest.board import Contestant, board
+from alpha_arena.backtest.board import board
+from alpha_arena.backtest.contestants import Contestant
 from alpha_arena.backtest.result import plain
 from alpha_arena.core.errors import DataError
 from alpha_arena.core.types import Ints
@@ -29,7 +30,7 @@ from alpha_arena.monitor.reader import Reader
 from alpha_arena.monitor.scope import Scope
 from alpha_arena.settings import Settings, load
 from alpha_arena.wiring.backtesting import window
-from alpha_arena.wiring.baselines import baselines
+from alpha_arena.wiring.benchmarks import benchmarks
 from alpha_arena.wiring.desk import markets_of
 
 BARS = 42
@@ -210,14 +211,14 @@ def settings() -> Settings:
 
 
 @pytest.mark.slow
-def test_benchmarks_are_the_arena_s_baselines(service: DataService, settings: Settings) -> None:
+def test_benchmarks_are_those_of_the_arena(service: DataService, settings: Settings) -> None:
     """To the last figure, over the traders' own bars; holding is what each is compared with, from its own start on."""
     scope = Scope((BTC,), settings=settings)
     with TestClient(build_api(Reader(service, scope))) as client:
         body, race = settled(client), settled(client, "/api/arena/equity?columns=2000")
     markets = markets_of(settings, service, None)
-    beside = baselines(settings, markets, window(markets, body["start_ts"], None))
-    shown = {row["name"]: row for row in body["rows"] if row["kind"] == "baseline"}
+    beside = benchmarks(settings, markets, window(markets, body["start_ts"], None))
+    shown = {row["name"]: row for row in body["rows"] if row["kind"] == "benchmark"}
     assert set(shown) == {"flat", "buy_and_hold", "equal_weight", "best_rule", "random", "portfolio"}
     for one in beside.contestants:
         assert shown[one.name]["total_return"] == pytest.approx(one.equity[-1] / one.initial_capital - 1)

@@ -131,13 +131,14 @@ export class BoardTable {
   name(cell, row) {
     if (!cell.childElementCount) cell.append(el(row.kind === 'trader' ? 'a' : 'span', 'who'), el('span', 'chips'));
     const [who, chips] = cell.children;
-    text(who, row.kind === 'baseline' ? called(`benchmark:${row.name}`) : row.name);
+    text(who, row.kind === 'benchmark' ? called(`${row.kind}:${row.name}`) : row.name);
     if (row.kind === 'trader') who.href = this.context.trader(row.name);
     const said = [];
-    if (row.kind === 'baseline') said.push(['benchmark', '', t('board.benchmark'), row.about]);
+    if (row.kind === 'benchmark') said.push(['benchmark', '', t('board.benchmark'), row.about]);
     if (row.kind === 'trader' && row.trades < FEW_TRADES) said.push(['few', ' warn', t('board.few'), t('board.few_about', { n: row.trades })]);
     if (row.late) said.push(['late', '', t('board.late', { time: time(row.since_ms, this.context.now) }), iso(row.since_ms)]);
     if (row.contaminated) said.push(['contaminated', ' bad', t('board.contaminated'), t('contaminated.about')]);
+    if (row.silent) said.push(['silent', ' warn', t('board.silent'), t('board.silent_about')]);
     keep(chips, said, one => one[0], () => el('span'), (chip, [, shade, words, about]) => {
       look(chip, `chip${shade}`);
       text(chip, words);

@@ -8,8 +8,7 @@ from math import nan
 
 import numpy as np
 
-from alpha_arena.backtest.board import Band, Contestant
-from alpha_arena.backtest.contestants import of_record, of_run
+from alpha_arena.backtest.contestants import Band, Contestant, of_record, of_run
 from alpha_arena.backtest.result import Run
 from alpha_arena.backtest.wording import date, number
 from alpha_arena.core.errors import NoData
@@ -45,7 +44,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Baselines of a contest. training: None where there were no bars to choose a rule on; then there is no best_rule."""
+    """Benchmarks of a contest. training: None where there were no bars to choose a rule on; then there is no best_rule."""
 
     contestants: tuple[Contestant, ...]
     band: Band
@@ -75,7 +74,7 @@ def bars_of(every: Ints, first: int, end: int) -> Window:
     return Window(int(every[first]), int(every[end - 1]), int(end - first))
 
 
-def baselines(
+def benchmarks(
     settings: Settings,
     markets: Mapping[str, Market],
     contest: Window,
@@ -83,7 +82,7 @@ def baselines(
     generated: bool = False,
     progress: Progress | None = None,
 ) -> Beside:
-    """All baselines of an arena over a window.
+    """All benchmarks of an arena over a window.
 
     Args:
         settings: of the arena. markets: of its symbols, with all bars before the window.
@@ -95,7 +94,7 @@ def baselines(
         train = before
 
     def made(name: str, about: str, own: Settings) -> Contestant:
-        return of_run(run_within(own, markets, contest, generated, told.next(contest.rows)), "baseline", name, about)
+        return of_run(run_within(own, markets, contest, generated, told.next(contest.rows)), "benchmark", name, about)
 
     equal, flat = on_terms(settings, "equal_weight", EQUAL), on_terms(settings, "flat", *FLAT, alone="")
     training = None if train is None else trained(equal, markets, train)
@@ -112,7 +111,7 @@ def baselines(
 
 
 def on_terms(settings: Settings, name: str, *overrides: str, alone: str | None = None) -> Settings:
-    """A baseline on an arena's terms; arguments as of `beside`.
+    """A benchmark on an arena's terms; arguments as of `beside`.
 
     Of its risk rules those hold that look at a target alone, such as stops and limits of leverage; one that looks back on the account, a
     halt or a cool-down, is a trader's own doing.

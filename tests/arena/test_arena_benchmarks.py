@@ -11,14 +11,14 @@ import pytest
 from contests import arena, beside_of, market, torn
 from laboratory import BTC, HOUR, ROWS, T0, walk
 
-from alpha_arena.backtest.board import Contestant
+from alpha_arena.backtest.contestants import Contestant
 from alpha_arena.backtest.record import Record
 from alpha_arena.core.errors import ConfigError, NoData
 from alpha_arena.core.types import Funding
 from alpha_arena.settings import Settings, load, random_seeds
 from alpha_arena.wiring.arrays import by_kernel
 from alpha_arena.wiring.backtesting import part_of, play, record_of, window
-from alpha_arena.wiring.baselines import Beside, baselines, random_equity, seeded, stages
+from alpha_arena.wiring.benchmarks import Beside, benchmarks, random_equity, seeded, stages
 from alpha_arena.wiring.desk import study_of, trader_of
 
 NAMES = ["flat", "buy_and_hold", "equal_weight", "best_rule", "random", "portfolio"]
@@ -35,7 +35,7 @@ def test_all_see_the_same_bars_with_the_same_capital() -> None:
     assert [one.name for one in beside.contestants] == NAMES
     for one in beside.contestants:
         assert (int(one.ts[0]), int(one.ts[-1]), one.ts.size) == (contest.first_ts, contest.last_ts, contest.rows)
-        assert (one.initial_capital, one.kind) == (5000, "baseline")
+        assert (one.initial_capital, one.kind) == (5000, "benchmark")
     assert beside.band.ts.size == beside.band.low.size == contest.rows
 
 
@@ -100,7 +100,7 @@ def test_the_first_bars_choose_where_none_lie_before() -> None:
 def test_without_bars_before_it_no_rule_is_chosen() -> None:
     """As in an arena that has just begun on paper: the others stand there all the same."""
     markets = market()
-    beside = baselines(arena(), markets, window(markets, None, None))
+    beside = benchmarks(arena(), markets, window(markets, None, None))
     assert beside.training is None
     assert [one.name for one in beside.contestants] == [name for name in NAMES if name != "best_rule"]
 
@@ -125,7 +125,7 @@ def test_without_an_arena_the_band_is_as_wide_as_any(tmp_path: Path, monkeypatch
     own = tmp_path / "conf" / "base" / "arena.yaml"
     own.write_text("random_seeds: 3")
     markets = market()
-    assert baselines(load("backtest"), markets, window(markets, None, 100)).band.finals.size == 3
+    assert benchmarks(load("backtest"), markets, window(markets, None, 100)).band.finals.size == 3
     own.write_text("random_seeds: 1")
     with pytest.raises(ConfigError, match=r"random_seeds=1 of conf/base/arena\.yaml"):
         random_seeds(load("backtest"))
