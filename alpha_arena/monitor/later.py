@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock, Thread
 from time import monotonic
 from typing import Generic, TypeVar
@@ -26,7 +26,7 @@ class Later(Generic[T]):
     """Makes one thing after the other in a thread; the last one stands until the next is finished.
 
     Args:
-        patience_s: how long whoever asks waits for what is being made. finished: called after each, in the thread.
+        patience_s: how long whoever asks waits for what is being made. finished: called in the thread after each, before anybody is told.
         rest_s: how long nothing is begun after one that took a second or more, so that the machine is left to others.
     """
 
@@ -49,11 +49,13 @@ class Later(Generic[T]):
             if self._state != state and (self._job is None or self._job.done()) and monotonic() >= self._rested_s:
                 self._state, self._job = state, self._started(build)
             job, current = self._job, self._state == state
-        if job is None:
-            return Made(self._value, False)
-        with suppress(TimeoutError):
-            self._value = job.result(self.patience_s)
-        return Made(self._value, not (current and job.done()))
+        if job:
+            wait([job], self.patience_s)
+        with self._lock:
+            done = job is None or job.done()
+            if job and done and (error := job.exception()):
+                raise error
+            return Made(self._value, not (current and done))
 
     def _started(self, build: Callable[[], T]) -> Future[T]:
         job: Future[T] = Future()
@@ -63,11 +65,19 @@ class Later(Generic[T]):
 
     def _run(self, job: Future[T], build: Callable[[], T]) -> None:
         began = monotonic()
+        told: Callable[[], None]
         try:
             made = build()
-            ended = monotonic()
-            self._rested_s = ended + self.rest_s if ended - began >= LONG_S else ended
-            job.set_result(made)
+            told = partial(self._keep, job, made)
         except BaseException as error:  # noqa: BLE001 whoever asks is told
-            job.set_exception(error)
-        self.finished()
+            told = partial(job.set_exception, error)
+        ended = monotonic()
+        # at once for whoever asks: an answer with what is new must not still count as the one before
+        with self._lock:
+            self._rested_s = ended + self.rest_s if ended - began >= LONG_S else ended
+            told()
+            self.finished()
+
+    def _keep(self, job: Future[T], made: T) -> None:
+        self._value = made
+        job.set_result(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict
 from math import nan
 from pathlib import Path
@@ -269,6 +270,23 @@ def test_what_takes_long_comes_with_a_later_question() -> None:
     third = later.get("2", lambda: slow("two"))
     assert (third.value, third.newer) == ("one", True)
     go.set()
+
+
+def test_nobody_is_told_of_what_does_not_yet_count_as_new() -> None:
+    """Else the answer would have the tag of the one before it, and the next question another: never the same twice."""
+    counting, go = Event(), Event()
+
+    def finished() -> None:
+        counting.set()
+        go.wait(30)
+
+    later: Later[int] = Later(30.0, finished)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(later.get, "1", lambda: 1)
+        assert counting.wait(30)
+        told = wait([asked], 0.2).done
+        go.set()
+        assert (told, asked.result().value) == (set(), 1)
 
 
 def test_what_fails_is_told_to_whoever_asks() -> None:
