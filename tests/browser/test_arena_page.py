@@ -91,14 +91,14 @@ def test_the_pages_lead_to_each_other(visit: Visitor, arena: str) -> None:
     """With language, zone and theme; a row leads to its trader."""
     seen = visit(arena, "lang=zh&tz=local", path="/arena")
     seen.page.click("#aa nav a >> nth=0")
-    seen.page.wait_for_selector("#aa[data-page=dashboard][data-ready=yes]", timeout=60_000)
+    seen.page.wait_for_selector("#aa[data-page=dashboard][data-ready=yes]")
     assert "lang=zh" in seen.page.url
     assert "tz=local" in seen.page.url
     seen.page.click("#aa nav a >> nth=1")
-    seen.page.wait_for_selector("#aa[data-page=arena][data-ready=yes]", timeout=60_000)
+    seen.page.wait_for_selector("#aa[data-page=arena][data-ready=yes]")
     assert seen.page.title() == "竞技场 · Alpha Arena"
     seen.page.click(f"[data-key='trader:{NAME}'] a")
-    seen.page.wait_for_selector("#aa[data-page=dashboard][data-ready=yes]", timeout=60_000)
+    seen.page.wait_for_selector("#aa[data-page=dashboard][data-ready=yes]")
     assert seen.page.input_value("[data-pick=trader]") == NAME
 
 

@@ -28,6 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "search of hostile names": lambda: search_html(hostile()),
     "walk": lambda: walk_html(walked_made()),
 }
+PATIENCE_MS = 120_000
 DRAWN = "[...document.querySelectorAll('.js-plotly-plot')].filter(p => p.offsetParent).map(p => p.querySelectorAll('.main-svg').length)"
 
 
@@ -40,12 +41,13 @@ def hostile() -> Found:
 def opened(browser: Browser, file: Path, width: int, charts: int = 4) -> tuple[Page, list[str]]:
     """A page that is drawn, with at least so many charts, and all that went wrong or was asked for."""
     page, said = browser.new_page(viewport={"width": width, "height": 900}), []
+    page.set_default_timeout(PATIENCE_MS)
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("dialog", lambda dialog: said.append(dialog.message))
     page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
     page.goto(file.as_uri())
-    page.wait_for_function(f"{DRAWN}.length >= {charts} && {DRAWN}.every(n => n > 0)", timeout=60_000)
+    page.wait_for_function(f"{DRAWN}.length >= {charts} && {DRAWN}.every(n => n > 0)")
     return page, said
 
 
@@ -75,12 +77,12 @@ def test_reports_are_dark_where_the_reader_s_system_is(browser: Browser, tmp_pat
     page, said = opened(browser, file, 1280)
     for scheme, (ground, colours) in (("light", LIGHT), ("dark", DARKER), ("light", LIGHT)):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(f"{GROUND} === '{ground}' && {COLOURS}.every(one => one === '{colours}')", timeout=60_000)
+        page.wait_for_function(f"{GROUND} === '{ground}' && {COLOURS}.every(one => one === '{colours}')")
         if name == "search":
             page.select_option("#pair", label="atr × slow" if scheme == "dark" else "slow × fast")
             assert set(page.evaluate(COLOURS)) == {colours}
     page.emulate_media(color_scheme="dark", media="print")
-    page.wait_for_function(f"{COLOURS}.every(one => one === '{LIGHT[1]}')", timeout=60_000)
+    page.wait_for_function(f"{COLOURS}.every(one => one === '{LIGHT[1]}')")
     assert said == []
     page.close()
 
@@ -108,6 +110,6 @@ def test_another_pair_of_parameters_is_drawn(browser: Browser, tmp_path: Path) -
     axes = "[...document.querySelectorAll('.map')].map(m => m.layout.xaxis.title.text + ' ' + m.layout.yaxis.title.text)"
     assert page.evaluate(axes) == ["fast slow", "fast slow"]
     page.select_option("#pair", label="atr × slow")
-    page.wait_for_function(f"{axes}.every(t => t === 'slow atr')", timeout=60_000)
+    page.wait_for_function(f"{axes}.every(t => t === 'slow atr')")
     assert said == []
     page.close()

@@ -44,7 +44,7 @@ def serving(file: Path, port: int = 0) -> Iterator[str]:
             yield address_of(listening)
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(60)
             service.close()
 
 

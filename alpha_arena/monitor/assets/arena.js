@@ -33,7 +33,7 @@ export class ArenaPage extends Shell {
     this.answered = Date.now();
     if (!this.tables) this.draw();
     await Promise.all([this.attempt('board', () => this.figures()), this.attempt('race', () => this.race.refresh())]);
-    if (this.body?.rows.length || !this.body?.computing) this.root.dataset.ready = 'yes';
+    if (this.body?.rows.length || !this.body?.computing) await this.ready();
     else this.again ??= setTimeout(() => { this.again = undefined; this.turn(); }, SOON_MS);
   }
 

@@ -25,7 +25,9 @@ export class Dashboard extends Shell {
 
   /** One round: the aggregated figures first, since everything else hangs on them; each panel fails alone. */
   async read() {
-    const body = await get('/api/dashboard', { trader: state.trader, symbol: state.symbol });
+    const { trader, symbol } = state;
+    const body = await get('/api/dashboard', { trader, symbol });
+    if (trader !== state.trader || symbol !== state.symbol) return this.read(); // another was picked meanwhile
     if (body) await this.figures(body);
     else this.strip.update(null);
     this.answered = Date.now();
@@ -34,6 +36,7 @@ export class Dashboard extends Shell {
       this.attempt('equity', () => this.equity.refresh()), this.attempt('candles', () => this.candles.refresh()),
       this.attempt('decisions', () => this.decisions.refresh()), this.attempt('orders', () => this.tables.refresh()),
     ]);
+    await this.ready();
   }
 
   async figures(body) {
@@ -84,7 +87,6 @@ export class Dashboard extends Shell {
     if (symbol) await this.attempt('candles', () => this.candles.open(symbol, askedView()));
     await Promise.all([this.decisions.refresh(), this.tables.refresh()].map(one => one.catch(() => {})));
     if (state.sel) await this.reveal(state.sel);
-    this.root.dataset.ready = 'yes';
   }
 
   /** What the panels must know of the chosen symbol. */

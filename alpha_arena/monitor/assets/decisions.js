@@ -14,8 +14,9 @@ export class Decisions {
   }
 
   async refresh(fresh = false) {
-    const body = await get('/api/decisions', { trader: state.trader, symbol: state.symbol, filter: this.filter, limit: 60 }, fresh);
-    if (!body) return;
+    const { filter } = this;
+    const body = await get('/api/decisions', { trader: state.trader, symbol: state.symbol, filter, limit: 60 }, fresh);
+    if (!body || filter !== this.filter) return;
     this.rows = body.decisions;
     this.show();
   }

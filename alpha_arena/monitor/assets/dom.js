@@ -53,4 +53,9 @@ export function group(node, choices, chosen, onChange) {
   return press;
 }
 
+/** Once what was just drawn can be seen: charts paint with the next frame, and once more where their box has found its size. */
+export async function painted() {
+  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+}
+
 export const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

@@ -53,12 +53,13 @@ export class EquityChart {
 
   /** `now` is the data's time; a range counts back from it. */
   async refresh(fresh = false) {
-    const days = RANGES[this.range];
+    const { range, scale } = this;
+    const days = RANGES[range];
     const start = days && this.now ? Math.floor((this.now - days * DAY) / 3600000) * 3600000 : null;
     const body = await get(this.path, {
-      start_ms: start, columns: Math.max(100, this.box.clientWidth - 60), unit: this.scale === 'percent' ? 'fraction' : 'quote',
+      start_ms: start, columns: Math.max(100, this.box.clientWidth - 60), unit: scale === 'percent' ? 'fraction' : 'quote',
     }, fresh);
-    if (body) this.draw(body);
+    if (body && range === this.range && scale === this.scale) this.draw(body);
   }
 
   draw(body) {

@@ -30,17 +30,23 @@ export function poll(read, everyMs, onDown, onUp) {
   let failures = 0;
   let timer = 0;
   let running = false;
+  let again = false;
   async function turn() {
     clearTimeout(timer);
+    again = true;
     if (running || document.hidden) return;
     running = true;
-    try {
-      await read();
-      if (failures) onUp();
-      failures = 0;
-    } catch (error) {
-      failures += 1;
-      onDown(error, failures);
+    // a turn that is asked for while one is under way follows it: what that one reads may be older than what it was asked for
+    while (again && !document.hidden) {
+      again = false;
+      try {
+        await read();
+        if (failures) onUp();
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        onDown(error, failures);
+      }
     }
     running = false;
     timer = setTimeout(turn, failures ? RETRY_MS[Math.min(failures, RETRY_MS.length) - 1] : everyMs());

@@ -1,5 +1,5 @@
 // What every page has: language, zone and theme, the strip, navigation, one poll loop, panels that fail alone.
-import { $, group, text } from './dom.js';
+import { $, group, painted, text } from './dom.js';
 import { setZone, speak, t, time } from './format.js';
 import { Refused, forget, poll } from './net.js';
 import { link, setting, state, store } from './state.js';
@@ -44,6 +44,13 @@ export class Shell {
       text(note, t('panel.stale', { time: time(this.failed.get(name), Date.now(), true), reason: error.message }));
       note.hidden = false;
     }
+  }
+
+  /** All that the page shows can be seen and does what it says. */
+  async ready() {
+    if (this.root.dataset.ready) return;
+    await painted();
+    this.root.dataset.ready = 'yes';
   }
 
   complain() {

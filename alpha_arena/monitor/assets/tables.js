@@ -26,10 +26,11 @@ export class Tables {
   }
 
   async refresh(fresh = false) {
-    const trades = this.view === 'trades';
-    const query = { trader: state.trader, symbol: state.symbol, limit: this.limit };
-    const body = await get(trades ? '/api/trades' : '/api/orders', trades ? query : { ...query, filter: this.view }, fresh);
-    if (body) this.show(trades ? TRADE_COLUMNS : ORDER_COLUMNS, trades ? 'trades' : 'orders', trades ? body.trades.filter(one => one.exit_ms !== null).reverse().slice(0, this.limit) : body.orders, body);
+    const { view, limit } = this;
+    const trades = view === 'trades';
+    const query = { trader: state.trader, symbol: state.symbol, limit };
+    const body = await get(trades ? '/api/trades' : '/api/orders', trades ? query : { ...query, filter: view }, fresh);
+    if (body && view === this.view && limit === this.limit) this.show(trades ? TRADE_COLUMNS : ORDER_COLUMNS, trades ? 'trades' : 'orders', trades ? body.trades.filter(one => one.exit_ms !== null).reverse().slice(0, this.limit) : body.orders, body);
   }
 
   show(columns, kind, rows, body) {
