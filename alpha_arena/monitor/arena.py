@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,14 +40,14 @@ class Arena:
         made = self.later.get(self.reader.stored_state(), self._held)
         return made.value, made.newer
 
-    def _held(self) -> Held | None:
+    def _held(self, early: Callable[[Held | None], None]) -> Held | None:
         # what simulates brings numba and pandas along: only who looks at the arena pays for them, and in the thread
         from alpha_arena.monitor.contest import Contest
 
         if self.contest is None:
             self.contest = Contest(self.reader, self.books)
         with self.reader.pinned():
-            return self.contest.held()
+            return self.contest.held(early)
 
     def leaderboard(self) -> Row:
         """The board with everything that stands around it.
@@ -54,16 +55,16 @@ class Arena:
         Returns:
             rows: as of backtest.board.Row, with equity, today, vs_hold (less what buying and holding returned since the same close, costs
             in), win_rate, average_held_ms, since_ms, late (it started after the first), spark. said: what the order is worth.
-            computing: a newer board is on its way. missing: why there are no benchmarks.
+            computing: a newer board is on its way. missing: why there are no benchmarks. coming: because they are being computed.
         """
         held, computing = self.found()
         scope = self.reader.scope
         same = {"computing": computing, "synthetic": self.reader.synthetic(), "timeframe": scope.timeframe, "bar_ms": scope.bar_ms}
         if held is None:
-            return {**same, "rows": [], "said": "", "established": False, "missing": ""}
+            return {**same, "rows": [], "said": "", "established": False, "missing": "", "coming": False}
         told = held.board.as_dict()
         rest = {name: told[name] for name in ("bars", "start_ts", "end_ts", "initial_capital", "tried", "established", "said", "random")}
-        return {**same, **rest, "rows": held.rows, "missing": held.rivalry.missing}
+        return {**same, **rest, "rows": held.rows, "missing": held.rivalry.missing, "coming": held.rivalry.coming}
 
     def race(self, columns: int, unit: str) -> Row:
         """Curves of everybody on the board and the band of random traders, thinned to pixel columns.

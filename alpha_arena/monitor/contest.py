@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import fsum, isnan, nan
 from typing import Any
@@ -115,13 +115,21 @@ class Contest:
         self.rivals = Rivals(reader)
         self.heard: dict[str, Heard] = {}
 
-    def held(self) -> Held | None:
-        """Everybody on one board; None without a trader that has a booked close."""
+    def held(self, early: Callable[[Held], None]) -> Held | None:
+        """Everybody on one board; None without a trader that has a booked close.
+
+        Args:
+            early: told the traders' board alone, where the benchmarks are yet to be computed for the first time.
+        """
         entries = self.entries()
         if not entries:
             return None
+        if self.rivals.first:
+            early(self._among(entries, Rivalry(coming=True)))
         first = entries[0].contestant
-        rivalry = self.rivals.over(first.ts, first.initial_capital)
+        return self._among(entries, self.rivals.over(first.ts, first.initial_capital))
+
+    def _among(self, entries: Sequence[Entry], rivalry: Rivalry) -> Held:
         everyone = [*(entry.contestant for entry in entries), *rivalry.contestants]
         made = self._board(everyone, len(entries), rivalry)
         return Held(made, entries, rivalry, self._rows(made, entries, rivalry))

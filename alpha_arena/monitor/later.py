@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 LONG_S = 1.0
+# makes something; what it tells on the way stands for it until it is finished
+Build = Callable[[Callable[[T], None]], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Later(Generic[T]):
         self._job: Future[T] | None = None
         self._value: T | None = None
 
-    def get(self, state: str, build: Callable[[], T]) -> Made[T]:
-        """What `build` gives for a state of things, or the last it gave where that takes longer; what it raises is raised here.
+    def get(self, state: str, build: Build[T]) -> Made[T]:
+        """What `build` gives for a state of things, or the last it gave or told where that takes longer; what it raises is raised here.
 
         A state that comes while another is being made, or too soon after it, is taken up by whoever asks later.
         """
@@ -57,17 +59,17 @@ class Later(Generic[T]):
                 raise error
             return Made(self._value, not (current and done))
 
-    def _started(self, build: Callable[[], T]) -> Future[T]:
+    def _started(self, build: Build[T]) -> Future[T]:
         job: Future[T] = Future()
         # a thread of a pool would be waited for when the process ends
         Thread(target=self._run, args=(job, build), daemon=True).start()
         return job
 
-    def _run(self, job: Future[T], build: Callable[[], T]) -> None:
+    def _run(self, job: Future[T], build: Build[T]) -> None:
         began = monotonic()
         told: Callable[[], None]
         try:
-            made = build()
+            made = build(self._early)
             told = partial(self._keep, job, made)
         except BaseException as error:  # noqa: BLE001 whoever asks is told
             told = partial(job.set_exception, error)
@@ -76,6 +78,11 @@ class Later(Generic[T]):
         with self._lock:
             self._rested_s = ended + self.rest_s if ended - began >= LONG_S else ended
             told()
+            self.finished()
+
+    def _early(self, made: T) -> None:
+        with self._lock:
+            self._value = made
             self.finished()
 
     def _keep(self, job: Future[T], made: T) -> None:

@@ -23,11 +23,12 @@ UNKNOWN = "no benchmarks: the traders' configuration is not known here; start th
 
 @dataclass(frozen=True, slots=True)
 class Rivalry:
-    """Benchmarks and the band of random traders. missing: why there are none, "" where there are."""
+    """Benchmarks and the band of random traders. missing: why there are none, "" where there are. coming: they are being computed."""
 
     contestants: tuple[Contestant, ...] = ()
     band: Band | None = None
     missing: str = ""
+    coming: bool = False
 
 
 class Rivals:
@@ -40,6 +41,11 @@ class Rivals:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self._kept: tuple[tuple[int, ...], Rivalry] | None = None
+
+    @property
+    def first(self) -> bool:
+        """Nothing is kept yet, and what is to come has to be compiled as well, which can take minutes."""
+        return self._kept is None and self.reader.scope.settings is not None
 
     def over(self, ts: Ints, capital: float) -> Rivalry:
         """The benchmarks over bars that opened at these times, with this capital."""

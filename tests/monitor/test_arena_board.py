@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict
 from math import nan
@@ -25,7 +25,8 @@ from alpha_arena.core.types import Ints
 from alpha_arena.data import queries
 from alpha_arena.data.service import DataService
 from alpha_arena.monitor.api import build_api
-from alpha_arena.monitor.contest import foreknown, growth
+from alpha_arena.monitor.books import Books
+from alpha_arena.monitor.contest import Contest, Held, foreknown, growth
 from alpha_arena.monitor.later import Later
 from alpha_arena.monitor.reader import Reader
 from alpha_arena.monitor.scope import Scope
@@ -243,6 +244,17 @@ def test_why_there_are_no_benchmarks_is_told(service: DataService, overrides: li
     assert body["random"] == {}
 
 
+def test_traders_stand_on_the_board_before_their_benchmarks(service: DataService) -> None:
+    """The first time alone, for then what computes them is compiled; the page says that they are coming."""
+    reader = Reader(service, Scope((BTC,), settings=load("serve", ["arena=default", "symbol=eth"])))
+    contest, told = Contest(reader, Books(reader)), list[Held]()
+    held = contest.held(told.append)
+    assert held is not None
+    assert [(one.rivalry.coming, {row["kind"] for row in one.rows}) for one in (*told, held)] == [(True, {"trader"}), (False, {"trader"})]
+    contest.held(told.append)
+    assert len(told) == 1
+
+
 def test_growth_counts_from_the_close_before() -> None:
     """A trader that starts at a close is compared with what happened from then on."""
     ts, equity = np.array([10, 20, 30], np.int64), np.array([100.0, 110.0, 121.0])
@@ -260,16 +272,37 @@ def test_what_takes_long_comes_with_a_later_question() -> None:
         return value
 
     later: Later[str] = Later(0.01, told.set)
-    first = later.get("1", lambda: slow("one"))
+    first = later.get("1", lambda _: slow("one"))
     assert (first.value, first.newer) == (None, True)
     go.set()
     assert told.wait(30)
-    second = later.get("1", lambda: slow("never"))
+    second = later.get("1", lambda _: slow("never"))
     assert (second.value, second.newer) == ("one", False)
     go.clear()
-    third = later.get("2", lambda: slow("two"))
+    third = later.get("2", lambda _: slow("two"))
     assert (third.value, third.newer) == ("one", True)
     go.set()
+
+
+def test_what_is_told_on_the_way_stands_until_it_is_finished() -> None:
+    """As a value that a newer one is coming for; then it is gone."""
+    go, told = Event(), Event()
+
+    def build(early: Callable[[str], None]) -> str:
+        early("half")
+        go.wait(30)
+        return "whole"
+
+    later: Later[str] = Later(0.01, told.set)
+    later.get("1", build)
+    assert told.wait(30)
+    half = later.get("1", build)
+    assert (half.value, half.newer) == ("half", True)
+    told.clear()
+    go.set()
+    assert told.wait(30)
+    whole = later.get("1", build)
+    assert (whole.value, whole.newer) == ("whole", False)
 
 
 def test_nobody_is_told_of_what_does_not_yet_count_as_new() -> None:
@@ -282,7 +315,7 @@ def test_nobody_is_told_of_what_does_not_yet_count_as_new() -> None:
 
     later: Later[int] = Later(30.0, finished)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(later.get, "1", lambda: 1)
+        asked = pool.submit(later.get, "1", lambda _: 1)
         assert counting.wait(30)
         told = wait([asked], 0.2).done
         go.set()
@@ -292,11 +325,11 @@ def test_nobody_is_told_of_what_does_not_yet_count_as_new() -> None:
 def test_what_fails_is_told_to_whoever_asks() -> None:
     """Each time, until the state is another."""
 
-    def fails() -> float:
+    def fails(_: object) -> float:
         raise DataError("no")
 
     later: Later[float] = Later(30.0, lambda: None)
     for _ in range(2):
         with pytest.raises(DataError, match="no"):
             later.get("1", fails)
-    assert np.isnan(later.get("2", lambda: nan).value or 0.0)
+    assert np.isnan(later.get("2", lambda _: nan).value or 0.0)

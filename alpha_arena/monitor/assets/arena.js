@@ -33,8 +33,9 @@ export class ArenaPage extends Shell {
     this.answered = Date.now();
     if (!this.tables) this.draw();
     await Promise.all([this.attempt('board', () => this.figures()), this.attempt('race', () => this.race.refresh())]);
-    if (this.body?.rows.length || !this.body?.computing) await this.ready();
-    else this.again ??= setTimeout(() => { this.again = undefined; this.turn(); }, SOON_MS);
+    const { rows = [], computing, coming } = this.body ?? {};
+    if (rows.length || !computing) await this.ready();
+    if (computing && (coming || !rows.length)) this.again ??= setTimeout(() => { this.again = undefined; this.turn(); }, SOON_MS);
   }
 
   draw() {
@@ -68,7 +69,7 @@ export class ArenaPage extends Shell {
 
   terms(body) {
     const bars = t('board.terms', { span: span(body.bars * body.bar_ms), bar: body.timeframe, time: time(body.end_ts + body.bar_ms, this.strip.now()) });
-    return body.computing ? `${bars} · ${t('board.newer')}` : bars;
+    return body.computing && !body.coming ? `${bars} · ${t('board.newer')}` : bars;
   }
 
   notes(body, rows) {
@@ -77,6 +78,7 @@ export class ArenaPage extends Shell {
     if (body.random?.seeds) said.push(t('race.band', { n: number(body.random.seeds, 0), low: signedPercent(body.random.low), middle: signedPercent(body.random.middle), high: signedPercent(body.random.high) }));
     if (body.tried) said.push(t('board.tried', { n: number(body.tried, 0) }));
     if (body.missing) said.push(body.missing);
+    if (body.coming) said.push(t('board.coming'));
     for (const row of rows) if (row.kind === 'trader' && row.loses_to.length) said.push(t('board.loses', { name: row.name, names: row.loses_to.map(one => t(`benchmark.${one}`)).join(', ') }));
     for (const row of rows) if (row.kind === 'trader' && row.decisions && row.fallback_rate > 0.5) said.push(t('board.fallen', { name: row.name, share: percent(row.fallback_rate, 0) }));
     keep($('[data-role=notes]', this.panel('board')), said, words => words, words => el('li', '', words), () => {});
