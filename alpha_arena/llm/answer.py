@@ -17,10 +17,12 @@ TOLERANCE = 0.05 + 1e-9
 HOLDS = "HOLD"
 LONGEST_REASON = 500
 MOST_ERRORS = 8
+# what is read may be anything: no pattern may take more than time in proportion to its length
 THOUGHT = re.compile(r"(?:<think(?:ing)?>|\A).*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+ENDED = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 UNENDED = re.compile(r"<think", re.IGNORECASE)
-FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
-TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
+FENCE, OPENING = "```", re.compile(r"```[a-zA-Z]*[ \t\r]*")
+TRAILING = re.compile(r'("(?:\\.|[^"\\])*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
 
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Reason = Annotated[str, Field(strict=True)]
@@ -123,16 +125,16 @@ def check(reply: Reply, enabled: Sequence[str], known: Sequence[str] = ()) -> Ch
 
 def _object(text: str, read: _Read) -> dict[str, Any] | None:
     """The one JSON object of an answer."""
-    body = THOUGHT.sub("", text) if "</" in text else text
+    body = _without_thoughts(text)
     if body != text:
         read.repairs.append("a block of thinking was taken away")
     if UNENDED.search(body):
         read.errors.append("the answer ends while it thinks")
         return None
-    fenced = FENCE.match(body)
-    if fenced:
+    fenced = _unfenced(body)
+    if fenced is not None:
         read.repairs.append("a fence was taken away")
-        body = fenced[1]
+        body = fenced
     if not body.strip():
         read.errors.append("the answer is empty")
         return None
@@ -144,6 +146,18 @@ def _object(text: str, read: _Read) -> dict[str, Any] | None:
     if found is not None:
         read.repairs.append("trailing commas were taken away")
     return found if isinstance(found, dict) else _inside(without, read)
+
+
+def _without_thoughts(text: str) -> str:
+    """A text without blocks of thinking; none is looked for behind the last end, where each beginning would be followed to the end."""
+    end = max((found.end() for found in ENDED.finditer(text)), default=0)
+    return THOUGHT.sub("", text[:end]) + text[end:]
+
+
+def _unfenced(text: str) -> str | None:
+    """What stands within a fence that holds all of a text; None without one."""
+    opening, line, rest = text.strip().partition("\n")
+    return rest[: -len(FENCE)] if line and OPENING.fullmatch(opening) and rest.endswith(FENCE) else None
 
 
 def _parsed(text: str) -> Any:

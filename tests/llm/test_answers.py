@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -104,6 +105,26 @@ def test_an_answer_that_was_cut_off_is_none_even_where_it_can_be_read() -> None:
     found = checked(good(), finish="length")
     assert not found.ok
     assert "cut off" in found.errors[0]
+
+
+ENDLESS = {
+    "a fence and lines": "```json\n" + "\n" * 90_000,
+    "a fence and blanks": "```" + " " * 90_000 + "\n{}",
+    "a fence, an object and lines": "```json\n{" + "\n" * 90_000,
+    "thoughts without an end": "<think>" * 14_000 + "</x",
+    "quotes behind backslashes": '"' + '\\"' * 45_000,
+    "lines behind backslashes": '"' + "\\\n" * 45_000,
+    "commas": ", " * 45_000,
+    "braces": "{" * 90_000,
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_long_answer_is_read_in_a_moment(name: str) -> None:
+    """A model that repeats itself up to the largest length must not hold up the close: patterns that try again would take hours."""
+    began = time.process_time()
+    assert not checked(ENDLESS[name], finish="length").ok
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("named", ["HOLD", "breakout"])
