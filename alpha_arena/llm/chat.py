@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite, nan
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -146,11 +147,12 @@ class _Bounded(httpx2.SyncByteStream):
 
 
 def seconds(told: str | None) -> float | None:
-    """A Retry-After in seconds; a date is not read."""
+    """A Retry-After in seconds; a date, or what is no number that can be waited for, is not read."""
     try:
-        return max(float(told), 0.0) if told else None
+        waits = float(told) if told else nan
     except ValueError:
         return None
+    return max(waits, 0.0) if isfinite(waits) else None
 
 
 def usage_of(told: Mapping[str, Any], cached_field: str) -> Usage:

@@ -118,7 +118,9 @@ def test_how_calls_fail(says: Says, kind: str, status: int | None, passing: bool
 
 def test_retry_after_is_read() -> None:
     assert failed(Says(status=429, headers={"Retry-After": "7"}, raw=b"{}")).after_s == 7.0
-    assert failed(Says(status=429, headers={"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, raw=b"{}")).after_s is None
+    assert failed(Says(status=429, headers={"Retry-After": "-7"}, raw=b"{}")).after_s == 0.0
+    for unread in ("Wed, 21 Oct 2026 07:28:00 GMT", "nan", "inf", "1e999"):
+        assert failed(Says(status=429, headers={"Retry-After": unread}, raw=b"{}")).after_s is None
 
 
 @pytest.mark.parametrize("says", [Says(silent=True), Says(good(), drip=True)], ids=["never", "a byte at a time"])
