@@ -18,11 +18,17 @@ from alpha_arena.llm.reply import PASSING_STATUS, CallFailed, Messages, Reply, U
 LARGEST_BYTES = 2_000_000
 LONGEST_TEXT = 100_000
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# a compressed body may be a thousand times as large as what is counted of it
+PLAIN = "identity"
 NO_KEY = "none"
 
 
 class TooLarge(Exception):
     """A body beyond all answers."""
+
+
+class Encoded(Exception):
+    """A body that is compressed, which nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class Chat:
         # a proxy of the environment is for what lies beyond this machine
         trusted = (urlsplit(self.provider.base_url).hostname or "") not in LOOPBACK
         alone = httpx2.Limits(max_keepalive_connections=0)
-        client = httpx2.Client(event_hooks={"response": [self._bounded]}, trust_env=trusted, follow_redirects=False, limits=alone)
+        hooks, headers = {"response": [self._bounded]}, {"Accept-Encoding": PLAIN}
+        client = httpx2.Client(event_hooks=hooks, headers=headers, trust_env=trusted, follow_redirects=False, limits=alone)
         return ThinkingChat(
             model=self.provider.model,
             base_url=self.provider.base_url,
@@ -66,7 +73,13 @@ class Chat:
         )
 
     def _bounded(self, response: httpx2.Response) -> None:
-        """Hold a body to its size and the call to its time, however slowly the body comes."""
+        """Hold a body to its size and the call to its time, however slowly the body comes.
+
+        Raises:
+            Encoded: it is compressed, so that its size cannot be told beforehand.
+        """
+        if response.headers.get("content-encoding", PLAIN).strip().lower() not in ("", PLAIN):
+            raise Encoded
         response.stream = _Bounded(cast(httpx2.SyncByteStream, response.stream), lambda: self.monotonic() > self._until[0])
 
     def complete(self, messages: Messages, timeout_s: float) -> Reply:
@@ -84,6 +97,8 @@ class Chat:
             return self._reply(said)
         except TooLarge:
             raise CallFailed("TooLarge", f"the reply has more than {LARGEST_BYTES:,} bytes") from None
+        except Encoded:
+            raise CallFailed("BadReply", "the reply is compressed, which it was asked not to be") from None
         except (OpenAIError, LangChainException) as error:
             raise self._failed(error) from None
         except (AttributeError, ValueError, TypeError, KeyError, IndexError, RecursionError) as error:

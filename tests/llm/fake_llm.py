@@ -45,6 +45,7 @@ class FakeLlm:
     requests: list[Body] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    encodings: list[str] = field(default_factory=list)
     over: Event = field(default_factory=Event)
 
     def next(self) -> Says:
@@ -88,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.fake.requests.append(body)
         self.fake.paths.append(self.path)
+        self.fake.encodings.append(self.headers.get("Accept-Encoding", ""))
         self.fake.keys.append(self.headers.get("Authorization", ""))
         says = self.fake.next()
         if says.silent:

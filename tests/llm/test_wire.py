@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -142,6 +143,15 @@ def test_a_large_reply_is_read_no_further_than_allowed() -> None:
     assert LARGEST_BYTES < 10_000_000
     with serving(Says(good() + " " * 1_000_000)) as fake:
         assert chat(fake.url).complete(QUESTION, 10.0).text.startswith(good())
+
+
+def test_a_compressed_reply_is_not_unpacked() -> None:
+    """A few bytes of it could fill the memory; none is asked for."""
+    packed = gzip.compress(envelope(Says(good() + " " * 20_000_000), {"model": "m"}))
+    assert len(packed) < LARGEST_BYTES
+    with serving(Says(raw=packed, headers={"Content-Encoding": "gzip"})) as fake, pytest.raises(CallFailed, match="BadReply: .*compressed"):
+        chat(fake.url).complete(QUESTION, 10.0)
+    assert fake.encodings == ["identity"]
 
 
 def test_a_key_is_in_no_word_that_comes_back() -> None:
