@@ -13,11 +13,14 @@ from alpha_arena.llm.provider import MILLION, Card
 
 Messages = Sequence[Mapping[str, str]]
 PASSING_STATUS = frozenset({408, 409, 429})
-REPLACED = {**dict.fromkeys(range(32)), 9: "\t", 10: "\n", 127: None}
+# what moves a terminal's cursor, or shows a text in another order than it has
+CONTROLS = (range(0x20), range(0x7F, 0xA0), (0x61C,), range(0x200E, 0x2010), range(0x2028, 0x202F), range(0x2066, 0x206A))
+REPLACED = {**dict.fromkeys(code for codes in CONTROLS for code in codes), 9: "\t", 10: "\n"}
 
 
 def clean(text: str, longest: int | None = None) -> str:
-    """Text that every database and terminal takes: no control characters, no halves of surrogate pairs; cut to `longest` characters."""
+    """Text that every database and terminal takes as it reads: no control characters, none that turn the order of others, no halves of
+    surrogate pairs; cut to `longest` characters."""
     sound = text.encode("utf-8", "replace").decode("utf-8").translate(REPLACED)
     return sound if longest is None or len(sound) <= longest else f"{sound[: longest - 1]}…"
 

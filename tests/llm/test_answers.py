@@ -143,13 +143,14 @@ def test_a_wrong_answer_may_still_name_a_strategy() -> None:
 
 
 def test_words_are_kept_as_every_database_takes_them() -> None:
-    """Halves of surrogate pairs, NUL, right-to-left tricks that hide nothing, length."""
+    """Halves of surrogate pairs, NUL, right-to-left tricks, a terminal's other control characters, length."""
     found = checked(good(reasoning="a\ud800b\x00c" + "d" * 1000))
     assert found.allocation
     assert found.allocation.reasoning.startswith("a?bc")
     assert len(found.allocation.reasoning) == 500
     found.allocation.reasoning.encode()
     assert clean("x\x1b[31mred\x7f") == "x[31mred"
+    assert clean("\x9b31mred\u202eold\u2066 \u200fé\t\n漢") == "31mredold é\t\n漢"
 
 
 def test_the_schema_that_is_sent_asks_for_what_is_checked() -> None:

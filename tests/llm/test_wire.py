@@ -149,7 +149,10 @@ def test_a_compressed_reply_is_not_unpacked() -> None:
     """A few bytes of it could fill the memory; none is asked for."""
     packed = gzip.compress(envelope(Says(good() + " " * 20_000_000), {"model": "m"}))
     assert len(packed) < LARGEST_BYTES
-    with serving(Says(raw=packed, headers={"Content-Encoding": "gzip"})) as fake, pytest.raises(CallFailed, match="BadReply: .*compressed"):
+    with (
+        serving(Says(raw=packed, headers={"Content-Encoding": "gzip"})) as fake,
+        pytest.raises(CallFailed, match=r"BadReply: .*compressed"),
+    ):
         chat(fake.url).complete(QUESTION, 10.0)
     assert fake.encodings == ["identity"]
 
