@@ -71,9 +71,14 @@ class Caller:
         if cache == "replay_strict":
             return self._outcome(key, None, [self._attempt(CallFailed("CacheMiss", self._missed(key), sent=False), 0.0)])
         made = self._asked(key, messages, until)
-        if cache != "off":
+        if cache != "off" and (made.reply or not self._has_answer(key)):
             self.kept.put(key, self.template_sha256, made.kept())
         return made
+
+    def _has_answer(self, key: str) -> bool:
+        """An answer that was paid for is worth more than the word that nobody could be asked again."""
+        found = self.kept.get(key)
+        return bool(found and found["reply"])
 
     def _missed(self, key: str) -> str:
         others = self.kept.others(self.template_sha256)
@@ -122,7 +127,8 @@ class Caller:
         if self.wire is None:
             raise CallFailed("NoKey", f"set {provider.credential} in the environment or in .env, see .env.example", sent=False)
         if self.purse.is_empty():
-            raise CallFailed("BudgetSpent", f"llm.budget_usd={provider.budget_usd:g} is spent", sent=False)
+            onward = "; llm.cache=replay goes on with what has no answer yet" if provider.cache == "record" else ""
+            raise CallFailed("BudgetSpent", f"llm.budget_usd={self.purse.budget_usd:g} is spent{onward}", sent=False)
         if self.breaker.is_open(self.time.monotonic()):
             failures = f"{provider.breaker_failures} calls in a row failed"
             raise CallFailed("BreakerOpen", f"{failures}; asked again {provider.breaker_s:g} s after the last", sent=False)

@@ -181,6 +181,22 @@ def test_a_failure_is_replayed_by_the_strict_alone() -> None:
     assert len(wire.asked) == 1
 
 
+@pytest.mark.parametrize("failure", [REFUSED, None], ids=["a wrong key", "no key"])
+def test_a_failure_takes_no_answer_away(failure: CallFailed | None) -> None:
+    """Recording again without a key, budget or provider must not cost what was paid for; a later answer does take its place."""
+    passing, kept = Passing(), KeptHere()
+    record = replace(OPENAI, cache="record")
+    caller(scripted(passing, good(0.1)), passing, record, kept).ask(QUESTION, passing.now + 60)
+    failed = caller(scripted(passing, failure) if failure else None, passing, record, kept).ask(QUESTION, passing.now + 60)
+    assert failed.reply is None
+    strict = caller(None, passing, replace(OPENAI, cache="replay_strict"), kept)
+    for said in (good(0.1), good(0.2)):
+        replayed = strict.ask(QUESTION, passing.now + 60).reply
+        assert replayed
+        assert replayed.text == said
+        caller(scripted(passing, good(0.2)), passing, record, kept).ask(QUESTION, passing.now + 60)
+
+
 def test_a_miss_says_that_answers_of_another_template_are_kept() -> None:
     passing, kept = Passing(), KeptHere()
     caller(scripted(passing, good()), passing, kept=kept).ask(QUESTION, passing.now + 60)
