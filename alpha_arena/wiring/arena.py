@@ -20,6 +20,7 @@ from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.data.service import DataService
 from alpha_arena.data.trials import Tried, record_trials, tried
 from alpha_arena.decision.llm import Llm
+from alpha_arena.llm.guards import Purse
 from alpha_arena.risk.drawdown_halt import DrawdownHalt
 from alpha_arena.risk.limits import SLACK
 from alpha_arena.settings import Settings, config_hash
@@ -76,9 +77,11 @@ def competed(
     """Everybody's runs over a window."""
     every = [own for trader in settings.traders for own in askings(settings, trader)]
     told = Told(progress, part.rows * (len(every) + SIMULATED))
+    # all askings of a trader are one run, with one budget
+    purses = {one.trader: Purse(one.decider.model.budget_usd) for one in settings.traders if isinstance(one.decider, Llm)}
     entries = []
     for name, of, own in every:
-        run = run_within(connected(own, service, "backtest"), markets, part, generated, told.next(part.rows))
+        run = run_within(connected(own, service, "backtest", purse=purses.get(of)), markets, part, generated, told.next(part.rows))
         entries.append(Entry(own, run, name, of))
     return entries, benchmarks(settings, markets, part, train, generated, told.next(part.rows * SIMULATED))
 

@@ -190,6 +190,15 @@ def test_a_trader_has_seen_what_one_of_its_samples_has() -> None:
     assert [(one.kind, one.contaminated) for one in contestants(entries)] == [("trader", True), ("sample", False), ("sample", True)]
 
 
+def test_all_askings_of_a_model_have_one_budget(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    """L7: what a run may cost is not multiplied by its samples."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nobody-sees-this")
+    with serving(Says(allocation)) as fake:
+        # a call costs 0.00038 USD
+        board(said, *MODEL, "llm.cache=record", f"llm.base_url={fake.url}", "llm.budget_usd=0.0036")
+        assert len(fake.requests) == 10
+
+
 def test_nothing_recorded_is_said(said: Said) -> None:
     """It keeps what it had, all its decisions are fallbacks, and the note says how to record."""
     made = board(said, *MODEL)
