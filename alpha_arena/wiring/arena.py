@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import inf, isnan
@@ -174,10 +175,9 @@ def notes(settings: Settings, made: Board, entries: list[Entry]) -> Iterator[str
     rows = {row.name: row for row in made.rows if row.kind == "trader"}
     for one in dict.fromkeys(entry.of for entry in entries):
         if rows[one].silent:
-            name = settings.arena.name if settings.arena else ""
             yield (
                 f"{one} is not ranked: none of its decisions is its model's answer, so that it kept what it had; record answers once, with "
-                f"the provider's key in the environment: alpha-arena arena arena={name} llm.cache=record"
+                f"the provider's key in the environment: {recording(settings)}"
             )
         if rows[one].rank and isnan(rows[one].net_return):
             yield f"{one}: what its model costs is not known, so that its place is by its return before that; give its prices in llm.models"
@@ -188,6 +188,12 @@ def notes(settings: Settings, made: Board, entries: list[Entry]) -> Iterator[str
         yield f"Halted at the drawdown limit of their own risk rules, without new risk from then on: {', '.join(halted)}"
     if made.tried > len(rows):
         yield f"DSR is deflated by all {made.tried:,} things that were ever tried on these candles"
+
+
+def recording(settings: Settings) -> str:
+    """The command that records what a model says over the very bars of this arena."""
+    same = [one for one in settings.shown_overrides if one.partition("=")[0] not in ("llm.cache", "report")]
+    return shlex.join(["alpha-arena", "arena", *same, "llm.cache=record"])
 
 
 def halted_ts(entry: Entry) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -204,7 +205,8 @@ def test_nothing_recorded_is_said(said: Said) -> None:
     made = board(said, *MODEL)
     model = row(made, "trader", "replayed_model")
     assert (model["fallback_rate"], model["total_return"], model["silent"], model["rank"]) == (1, 0, True, None)
-    assert "alpha-arena arena arena=default llm.cache=record" in " ".join(made["notes"])
+    command = shlex.join(["alpha-arena", "arena", *SMALL, *MODEL, "llm.cache=record"])
+    assert any(note.endswith(f": {command}") for note in made["notes"])
 
 
 @pytest.mark.parametrize(
