@@ -130,7 +130,11 @@ def doubts(advice: Sequence[Advice], cutoff: Cutoff, ts: Ints) -> list[str]:
     said = [] if cutoff.clean(ts).all() else [cutoff.said(ts)]
     said += fallen(advice)
     dear = any(isnan(one.cost_usd) for one in advice)
-    return said + (["the price of a model is not known, so that its cost is not in the figures; see llm.models"] if dear else [])
+    return said + (
+        ["the price of a model is not known, so that its cost is not in the figures, and llm.budget_usd does not bound it; see llm.models"]
+        if dear
+        else []
+    )
 
 
 def fallen(advice: Sequence[Advice]) -> list[str]:

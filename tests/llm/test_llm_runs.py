@@ -182,6 +182,7 @@ def test_an_unknown_price_is_null(service: DataService) -> None:
     told = run.result["llm"]
     assert (told["cost_usd"], told["cost_bps"], told["total_return_net"]) == (None, None, None)
     assert "price of a model is not known" in " ".join(run.result["warnings"])
+    assert "llm.budget_usd does not bound it" in " ".join(run.result["warnings"])
 
 
 def test_a_cycle_keeps_what_was_asked_and_said_with_the_decision(service: DataService, tmp_path: Path) -> None:
