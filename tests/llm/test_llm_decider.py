@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from math import isnan
+from math import isfinite, isnan
 
 import numpy as np
 import pytest
@@ -20,10 +20,12 @@ from alpha_arena.core.outcomes import Outcome
 from alpha_arena.core.types import Candles, Floats, Target
 from alpha_arena.decision.brief import Units, bar_table, brief
 from alpha_arena.decision.llm import Llm
+from alpha_arena.engine import Tick, Trader, limit, plan_symbol
 from alpha_arena.llm.chain import Chain
 from alpha_arena.llm.prompt import SPLIT, parsed, template
 from alpha_arena.llm.reply import CallFailed
 from alpha_arena.settings import load
+from alpha_arena.wiring.desk import trader_of
 
 
 def target(made: Llm, seen: View | None = None) -> Target:
@@ -221,7 +223,9 @@ NEAR = st.fixed_dictionaries(
     {"strategy_allocations": st.lists(PART, max_size=3) | JSON, "total_position": NUMBER, "confidence": NUMBER},
     optional={"market_regime": JSON, "reasoning": JSON, "selected_strategy_id": st.sampled_from([*ENABLED, "HOLD", "moon"]) | JSON},
 )
-LIMITS = load("decide", ["decision=llm"]).rules
+TRADER = trader_of(load("decide", ["decision=llm"]))
+LIMITS = TRADER.rules
+BTC = next(iter(TRADER.instruments.values()))
 
 
 @given(st.one_of(NEAR, NEAR, JSON), st.sampled_from([0.5, 1.0, 3.0]), st.sampled_from(["position", "allocation"]), st.floats(-80, 80))
@@ -253,6 +257,18 @@ def within_limits(said: object, g: float, mode: str, held: float) -> None:
     assert abs(limited.exposure) <= 3 + 1e-9
     assert abs(limited.exposure) * seen.sizing_equity <= 20_000 + 1e-6
     assert abs(limited.exposure) <= abs(made.exposure)
+    ordered(made, replace(TRADER, decider=advised("{}"), instruments={"X": replace(BTC, symbol="X")}), seen)
+
+
+def ordered(made: Target, trader: Trader, seen: View) -> None:
+    """What is sent of a target takes the position no further from flat than it is, or not beyond the limits."""
+    targets, _ = limit({"X": made}, seen, trader)
+    held, price = seen.account.position("X").quantity, seen.prices["X"]
+    sent = plan_symbol("X", targets["X"], seen, Tick(0, seen.ts, seen.ts, seen.t), trader).orders
+    after = held + sum(order.quantity for order in sent)
+    assert all(isfinite(order.quantity) for order in sent)
+    if sent and (abs(after) > abs(held) or after * held < 0):
+        assert abs(after) * price <= min(20_000.0, 3 * seen.sizing_equity) + 1e-6
 
 
 FLAT = Candles(np.arange(ROWS) * HOUR, *(np.full(ROWS, 100.0) for _ in range(5)))
