@@ -115,6 +115,9 @@ def step(tick: Tick, study: Study, trader: Trader, executor: Executor, store: St
     """
     _, view = seen(tick, study, trader, executor, store)
     wanted = {symbol: finite(target, symbol, tick, trader) for symbol, target in trader.decider.decide(view).items()}
+    if not tick.catch_up and any(target.advice for target in wanted.values()):
+        # a model takes its time, and what people have said meanwhile holds
+        view = replace(view, risk=replace(view.risk, told=store.risk(tick.close_ts).told))
     targets, refusals = limit(wanted, view, trader)
     plans = {symbol: plan_symbol(symbol, target, view, tick, trader) for symbol, target in targets.items()}
     decisions = [remember(symbol, wanted[symbol], target, refusals[symbol], view, tick, trader) for symbol, target in targets.items()]

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_llm import Says, allocation, serving
+from fake_llm import Body, Says, allocation, serving
 
 from alpha_arena.backtest.report import report_html
 from alpha_arena.backtest.result import Run
 from alpha_arena.core.records import Booking
 from alpha_arena.core.types import Account, Candles
+from alpha_arena.data.controls import Controls
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.models import spent_usd
@@ -208,6 +209,19 @@ def test_a_cycle_keeps_what_was_asked_and_said_with_the_decision(service: DataSe
     assert spent_usd(service, "mind", START) == 0.00042
     assert spent_usd(service, "mind", ts + 24 * HOUR) == 0.0
     assert KEY not in (tmp_path / "arena.db").read_bytes().decode("latin-1")
+
+
+def test_who_is_stopped_while_a_model_thinks_sends_nothing(service: DataService) -> None:
+    """E1: a model may think for a minute; a kill switch holds from the moment it is thrown."""
+
+    def thrown(body: Body) -> str:
+        Controls(service).kill("mind", Now().now_ms(), "somebody")
+        return json.dumps({**json.loads(allocation(body)), "total_position": 0.9})
+
+    with serving(Says(thrown)) as fake:
+        (made,) = trade_cycle(load("trade", ["decision=llm", "trader.id=mind", f"llm.base_url={fake.url}"]), Now(), service)
+    assert (made["fallback_level"], made["exposure"], made["orders"]) == (0, 0.0, [])
+    assert [one["rule"] for one in made["refusals"]] == ["people"]
 
 
 def test_what_a_crashed_cycle_and_decide_have_spent_is_spent(service: DataService) -> None:
