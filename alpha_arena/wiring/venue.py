@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from alpha_arena.core.errors import ConfigError
+from alpha_arena.core.errors import ConfigError, TransientError
 from alpha_arena.exchange.accounts import Embedded, Keys, environment_keys, read_embedded
+from alpha_arena.exchange.told_clock import told_speed
 from alpha_arena.settings import ExchangeChoice, Settings
 from alpha_arena.settings.gates import Environment, check_host
 
@@ -50,9 +51,15 @@ def host_of(settings: Settings) -> str:
 
 
 def speed_of(settings: Settings) -> float:
-    """Simulated seconds a wall second at the chosen exchange."""
+    """Simulated seconds a wall second at the chosen exchange, as it says; as configured where it cannot be asked."""
     exchange = exchange_of(settings)
-    return float(exchange.params["speed"]) if exchange.kind == "embedded" else 1.0
+    if exchange.kind != "embedded":
+        return 1.0
+    # the command that started it, or its control plane, has the say: at a pace that is only believed every order would come too late
+    try:
+        return told_speed(embedded_of(settings))
+    except (ConfigError, TransientError):
+        return float(exchange.params["speed"])
 
 
 def keys_of(settings: Settings, environ: Mapping[str, str]) -> Keys | None:

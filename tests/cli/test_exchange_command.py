@@ -32,6 +32,7 @@ from alpha_arena.wiring.embedded import (
     profile_of,
     serve_embedded,
 )
+from alpha_arena.wiring.live import pace_of
 
 FIRST_S = 120.0
 STOP_S = 20.0
@@ -95,6 +96,21 @@ def test_it_says_where_it_is_answers_and_stops(own_folder: Path, run: Run) -> No
     code, _, err = run("ingest", "exchange=embedded", "since_days=2", "exchange.attempts=1")
     assert code == 1
     one_line(err, ["start it with alpha-arena exchange"])
+
+
+def test_a_trader_paces_itself_by_the_exchange_that_runs(own_folder: Path) -> None:
+    """Its own exchange.speed= may be another: at a thousandfold an order's five seconds would be over before it arrives."""
+    settings = load("trade", ["executor=okx"])
+    assert pace_of(settings).expires_ms == 5_000
+    with exchange("exchange.speed=1000") as one:
+        assert pace_of(settings).expires_ms == 5_000_000
+        assert (pace_of(settings).settle_ms, pace_of(settings).stale_ms) == (60_000_000, 60_000_000)
+        asked = urllib.request.Request(
+            f"{one.line['control_url']}/clock", b'{"speed": 20}', {"authorization": f"Bearer {one.line['control_token']}"}
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=10):
+            assert pace_of(settings).expires_ms == 100_000
+    assert pace_of(settings).expires_ms == 5_000
 
 
 def test_it_survives_a_kill_with_the_same_accounts(own_folder: Path) -> None:

@@ -22,11 +22,12 @@ from alpha_arena.settings import load
 
 @dataclass
 class Telling:
-    """A server that tells the times it is given, one for each request, and then nothing of use."""
+    """A server that tells the times it is given, one for each request, and then nothing of use; `busy` requests are too many before."""
 
     times: list[int]
     asked: list[str] = field(default_factory=list)
     url: str = ""
+    busy: int = 0
 
 
 @pytest.fixture
@@ -36,10 +37,11 @@ def telling() -> Iterator[Telling]:
     class Times(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             told.asked.append(self.path)
-            rows = [{"ts": str(told.times.pop(0))}] if told.times else []
-            self.send_response(200)
+            busy, told.busy = told.busy > 0, told.busy - 1
+            rows = [{"ts": str(told.times.pop(0))}] if told.times and not busy else []
+            self.send_response(429 if busy else 200)
             self.end_headers()
-            self.wfile.write(json.dumps({"code": "0", "msg": "", "data": rows}).encode())
+            self.wfile.write(json.dumps({"code": "50011" if busy else "0", "msg": "", "data": rows}).encode())
 
         def log_message(self, *_: object) -> None: ...
 
@@ -61,6 +63,17 @@ def test_it_is_asked_four_times_a_second_at_most(telling: Telling) -> None:
     now[0] += ASK_S
     assert clock.now_ms() == 2_000
     assert telling.asked == ["/api/v5/public/time"] * 2
+
+
+def test_too_many_questions_are_asked_again(telling: Telling) -> None:
+    """Executors and other processes of this machine ask for the time as well, and OKX counts by address."""
+    telling.times, telling.busy, waited = [1_000], 3, list[float]()
+    assert ToldClock(telling.url, wait=waited.append).now_ms() == 1_000
+    assert waited == [ASK_S] * 3
+    telling.busy = 100
+    with pytest.raises(TransientError, match="does not tell the time"):
+        ToldClock(telling.url, wait=waited.append).now_ms()
+    assert sum(waited[3:]) > 2
 
 
 def test_an_exchange_that_tells_no_time_is_said(telling: Telling) -> None:
