@@ -233,11 +233,15 @@ def test_a_set_of_keys_that_is_not_whole_is_said(run: Run, monkeypatch: pytest.M
     assert "canary" not in str(found)
 
 
-def test_an_embedded_exchange_that_does_not_run_is_not_unsafe(run: Run) -> None:
+def test_an_account_that_could_not_be_looked_at_is_not_called_safe(run: Run) -> None:
+    """A script that asks before it trades must not go on; a paper trader needs no account."""
     run("db", "upgrade")
     code, found = told(run, "executor=okx")
-    assert (code, found["keys"][0]["severity"]) == (0, "unchecked")
+    assert (code, found["keys"][0]["severity"]) == (1, "unchecked")
     assert "alpha-arena exchange" in found["keys"][0]["said"]
+    assert "it is not known whether trading would be safe" in run("doctor", "executor=okx")[1]
+    code, found = told(run, "exchange=embedded")
+    assert (code, found["keys"][0]["severity"]) == (0, "unchecked")
 
 
 def test_what_people_have_switched_off_is_said(run: Run) -> None:
