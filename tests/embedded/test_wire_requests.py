@@ -216,6 +216,26 @@ def test_a_position_is_looked_at_before_levels_and_levels_before_money(one: Call
     assert code(one.order(sz="12000", attachAlgoOrds=right)) == "51008"
 
 
+def test_an_order_does_not_grow_beyond_what_may_be_placed(one: Caller) -> None:
+    """10,000 USDT: a resting order that has been accepted is no way around margin and tiers."""
+    one.order(**LIMIT, clOrdId="small", sz="2")
+
+    def amend(**fields: Any) -> str:
+        return code(one.post("trade/amend-order", {"instId": SWAP, "clOrdId": "small", **fields}))
+
+    before = one.get("trade/order", instId=SWAP, clOrdId="small")["data"], one.get("account/balance")["data"][0]["details"][0]["ordFrozen"]
+    assert amend(newSz="9000000") == "51004"
+    assert amend(newSz="900") == code(one.order(**LIMIT, sz="900")) == "51008"
+    assert amend(newSz="900", newPx="59100") == "51008"
+    assert (
+        one.get("trade/order", instId=SWAP, clOrdId="small")["data"],
+        one.get("account/balance")["data"][0]["details"][0]["ordFrozen"],
+    ) == before
+    # what it keeps ready already counts for it: of about 50 contracts it has 45, so that another 45 are too many and 46 are not
+    assert (amend(newSz="45"), code(one.order(**LIMIT, sz="45")), amend(newSz="46")) == ("0", "51008", "0")
+    assert amend(newSz="1", newPx="58000") == "0"
+
+
 def test_an_order_whose_time_is_over_is_discarded(one: Caller) -> None:
     at = one.wire.now_ms
     assert code(Caller(one.wire, one.client, {"exptime": str(at - 1)}).order(clOrdId="late")) == "50036"

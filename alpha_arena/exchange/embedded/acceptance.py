@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alpha_arena.exchange.embedded.algos import price as seen
 from alpha_arena.exchange.embedded.codes import refused
 from alpha_arena.exchange.embedded.feed import Point
+from alpha_arena.exchange.embedded.margin import of_order
 from alpha_arena.exchange.embedded.money import signed
 from alpha_arena.exchange.embedded.ports import AlgoTicket, Ticket
 from alpha_arena.exchange.embedded.state import ZERO, Client, PlacedOrder
@@ -39,6 +40,24 @@ def accept(exchange: EmbeddedExchange, client: Client, order: PlacedOrder, ticke
         covered(exchange, client, order, pos, change, price)
     if sum(other.open and other.inst_id == order.inst_id for other in client.orders.values()) >= MOST_PENDING:
         raise refused("51102")
+
+
+def amended(exchange: EmbeddedExchange, client: Client, order: PlacedOrder, sz: Decimal, px: Decimal | None) -> None:
+    """Refuse a larger size or a dearer price that the account could not have placed either.
+
+    Raises:
+        Rejection: 51004, 51008.
+    """
+    price, filled = px or exchange.last(order.inst_id), order.acc_fill_sz
+    if order.reduce_only or (sz - filled) * price <= (order.sz - filled) * (order.px or price):
+        return
+    held = client.holdings.get((order.inst_id, order.td_mode))
+    pos, change = held.pos if held else ZERO, signed(order.side, sz - filled)
+    if abs(pos + change) > largest(exchange, order):
+        raise refused("51004")
+    if not exchange.profile.spec:
+        kept = of_order(order, exchange.contracts[order.inst_id], exchange.mark(order.inst_id), exchange.profile.taker)
+        covered(exchange, client, order, pos, change, price, kept)
 
 
 def reducing(pos: Decimal, change: Decimal) -> None:
@@ -80,9 +99,11 @@ def ahead(ticket: AlgoTicket, now: Point) -> None:
         raise refused("51280", words[1])
 
 
-def covered(exchange: EmbeddedExchange, client: Client, order: PlacedOrder, pos: Decimal, change: Decimal, price: Decimal) -> None:
-    """What the order opens has its margin and its fee."""
+def covered(
+    exchange: EmbeddedExchange, client: Client, order: PlacedOrder, pos: Decimal, change: Decimal, price: Decimal, kept: Decimal = ZERO
+) -> None:
+    """What the order opens has its margin and its fee. kept: what it holds ready already."""
     closed = min(abs(pos), abs(change)) if pos * change < 0 else ZERO
     worth = exchange.contracts[order.inst_id].base(abs(change) - closed) * price
-    if worth / order.lever + worth * exchange.profile.taker > exchange.available(client):
+    if worth / order.lever + worth * exchange.profile.taker > exchange.available(client) + kept:
         raise refused("51008")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from alpha_arena.core.types import Instrument
-from alpha_arena.exchange.embedded.acceptance import accept, ahead, reducing
+from alpha_arena.exchange.embedded.acceptance import accept, ahead, amended, reducing
 from alpha_arena.exchange.embedded.accounts import Accounts
 from alpha_arena.exchange.embedded.algos import attach, release
 from alpha_arena.exchange.embedded.bars_play import BarPlay
@@ -232,11 +232,12 @@ class EmbeddedExchange(Accounts):
         """Change size or price of an order.
 
         Raises:
-            Rejection: 51503, it is done or unknown; 51000, less than what is filled.
+            Rejection: 51503, it is done or unknown; 51000, less than what is filled; 51004, 51008: more than the account may have.
         """
         order = self._open_order(client, inst_id, ord_id, cl_ord_id, "51503")
         if new_sz is not None and new_sz <= order.acc_fill_sz:
             raise wrong("newSz")
+        amended(self, client, order, new_sz or order.sz, new_px or order.px)
         order.sz, order.px, order.u_time = new_sz or order.sz, new_px or order.px, self.clock.now_ms()
         self.cashier.touch(client, "order", order.ord_id, order)
         return order
