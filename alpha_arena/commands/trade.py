@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alpha_arena.commands.output import print_rows
@@ -21,6 +22,12 @@ def run(settings: Settings) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """A row for each decision."""
-    rows = [{name: made.get(name) for name in COLUMNS} | {"orders": len(made.get("orders", ()))} for made in result["decisions"]]
-    print_rows(rows or [{"": "nothing to do: the newest closed bar has been decided before"}])
+    """A row for each decision; of orders that went to an exchange what became of them, of others how many there are."""
+    rows = [{name: made.get(name) for name in COLUMNS} | {"orders": fates(made.get("orders", ()))} for made in result["decisions"]]
+    print_rows(rows or [{"": "nothing to do: the newest closed bar has been decided before, or another process is at it"}])
+
+
+def fates(orders: Sequence[Mapping[str, Any]]) -> int | str:
+    """Where orders stand, and why where they did not fill."""
+    told = [order["state"] if order["state"] == "FILLED" else f"{order['state']}: {order['cause']}" for order in orders if "state" in order]
+    return "; ".join(told) or len(orders)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from alpha_arena.core.ports import Clock
 from alpha_arena.core.records import Decision
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.core.types import Account, Order, RiskState
+from alpha_arena.data import queries
 from alpha_arena.data.lease import LeaseLost
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
@@ -89,7 +90,7 @@ def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[di
         with suppress(AlreadyDecided, LeaseLost), held(settings, service):
             cycle = live_cycle(settings, clock, service)
             made = [decision_json(decision, cycle.orders) for decision in cycle.decisions] if cycle else []
-        return made
+        return [followed(record, queries.orders(service, settings.trader)) for record in made]
     with suppress(AlreadyDecided, LeaseLost), held(settings, service) as lease:
         desk = open_desk(settings, service, clock, lease)
         look_once(desk)
@@ -99,6 +100,12 @@ def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[di
                 made += cycles(desk, past[start : start + BATCH])
         made += cycles(desk, [tick for tick in desk.ticks if not tick.catch_up])
     return made
+
+
+def followed(record: dict[str, Any], known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A decision with what became of its orders at the exchange. known: rows of the trader's newest orders."""
+    fates = {row["client_order_id"]: {"state": row["state"], "cause": row["cause"]} for row in known}
+    return {**record, "orders": [{**order, **fates.get(order["id"], {})} for order in record["orders"]]}
 
 
 def look_once(desk: Desk) -> None:

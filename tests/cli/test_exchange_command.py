@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from console import Run, one_line
 
+from alpha_arena.commands.trade import fates
 from alpha_arena.core.errors import ConfigError, StoreError
 from alpha_arena.data.lock import only_one
 from alpha_arena.exchange.accounts import read_embedded
@@ -111,6 +112,18 @@ def test_a_trader_paces_itself_by_the_exchange_that_runs(own_folder: Path) -> No
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=10):
             assert pace_of(settings).expires_ms == 100_000
     assert pace_of(settings).expires_ms == 5_000
+
+
+def test_trade_says_what_became_of_its_orders(own_folder: Path, run: Run) -> None:
+    """That one was made says nothing of whether it was filled, refused or came too late."""
+    with exchange():
+        run("db", "upgrade")
+        run("ingest", "exchange=embedded", "since_days=20")
+        code, out, err = run("trade", "executor=okx", "decision=hold", "report=json")
+        assert code == 0, err
+        assert [one["state"] for one in json.loads(out)["decisions"][0]["orders"]] == ["FILLED"]
+    assert fates([{"state": "FILLED", "cause": "at 1"}, {"state": "LAPSED", "cause": "not sent: late"}]) == "FILLED; LAPSED: not sent: late"
+    assert (fates([{"id": "paper"}]), fates([])) == (1, 0)
 
 
 def test_it_survives_a_kill_with_the_same_accounts(own_folder: Path) -> None:
