@@ -33,7 +33,8 @@ class Row:
     """One line of the board.
 
     Attributes:
-        rank: by net_return, 1 first; None for benchmarks, samples, and contaminated or silent contestants.
+        rank: by net_return, 1 first; None for benchmarks, samples, and contestants that are contaminated, silent or of
+            unknown cost.
         group: its first is told apart from all below the group, and not from its last.
         net_return: less the models' cost; NaN where that is not known. sharpe, sharpe_error (standard error), sharpe_low, sharpe_high (95 %
             by stationary bootstrap), volatility: a year.
@@ -294,7 +295,7 @@ def ranking(contestants: Sequence[Contestant], again: Redrawn) -> dict[int, tupl
 def sentence(rows: Sequence[Row], leaders: int, ranked: int) -> str:
     """What the order is worth."""
     if not ranked:
-        return "Nobody is ranked: all are benchmarks, had no answer from a model, or saw bars that it may have been trained on."
+        return "Nobody is ranked: all are benchmarks, or their models never answered, cost nobody knows what, or may know these bars."
     if ranked == 1:
         return "One contestant has no order; compare it with the benchmarks."
     if leaders == 1:

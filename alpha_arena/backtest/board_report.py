@@ -143,14 +143,15 @@ def told_apart(one: Row) -> str:
 
 
 def left_out(board: Board) -> Iterator[str]:
-    """Those without a rank: contaminated ones, those whose model never answered, and each asking of a model."""
+    """Those without a rank: contaminated ones, those of silent or unpriced models, and each asking of a model."""
     dirty = [one for one in board.rows if one.kind == "trader" and one.contaminated]
     if dirty:
         more = "these bars lie before its cut-off and a month, so that it may remember what it should foresee: not ranked"
         yield card("CONTAMINATED", table(HEAD, map(board_row, dirty), " class=board"), more)
-    silent = [one for one in board.rows if one.kind == "trader" and one.silent and not one.contaminated]
-    if silent:
-        yield card("NO ANSWER", table(HEAD, map(board_row, silent), " class=board"), "not one decision is its model's: not ranked")
+    others = [one for one in board.rows if one.kind == "trader" and one.rank is None and not one.contaminated]
+    if others:
+        more = "not one decision is their model's, or nothing is known of its cost"
+        yield card("Not ranked", table(HEAD, map(board_row, others), " class=board"), more)
     samples = [one for one in board.rows if one.kind == "sample"]
     if samples:
         more = "each asking of a model is an account of its own; the median stands on the board"

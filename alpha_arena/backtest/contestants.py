@@ -27,7 +27,7 @@ class Consulted:
     Attributes:
         decisions: in which one was to be asked. parse_failures: those in which some answer could not be used.
         fallbacks: those that are not a model's first answer. answers: those that are a model's at all.
-        cost_usd: NaN where a price is not known.
+        cost_usd: NaN where that of any decision is not known. least_usd: what is known of it.
         latencies_ms: of each decision for which somebody was asked, all its calls together.
     """
 
@@ -36,6 +36,7 @@ class Consulted:
     fallbacks: int
     answers: int
     cost_usd: float
+    least_usd: float
     latencies_ms: Floats
 
 
@@ -74,8 +75,13 @@ class Contestant:
 
     @property
     def ranked(self) -> bool:
-        """Whether its place says something of it."""
-        return self.kind == "trader" and not self.contaminated and not self.silent
+        """Whether its place says something of it: something is known of what its models cost, and its decisions are its own."""
+        return self.kind == "trader" and not self.unpriced and not self.contaminated and not self.silent
+
+    @property
+    def unpriced(self) -> bool:
+        """Nothing is known of what its models cost."""
+        return self.model is not None and isnan(self.model.cost_usd) and not self.model.least_usd
 
     @property
     def curve(self) -> Floats:
@@ -84,9 +90,8 @@ class Contestant:
 
     @property
     def net_curve(self) -> Floats:
-        """The same less what its models cost, in equal parts a bar; as it is where that is not known."""
-        cost = self.model.cost_usd if self.model else 0.0
-        return self.curve - np.linspace(0.0, 0.0 if np.isnan(cost) else cost, self.equity.size + 1)
+        """The same less what is known of its models' cost, in equal parts a bar."""
+        return self.curve - np.linspace(0.0, self.model.least_usd if self.model else 0.0, self.equity.size + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,7 @@ def consulted(advice: Sequence[Advice]) -> Consulted | None:
         fallbacks=sum(one.fallback_level != FIRST for one in advice),
         answers=sum(one.fallback_level <= ANOTHER for one in advice),
         cost_usd=sum(one.cost_usd for one in advice),
+        least_usd=float(np.nansum([one.cost_usd for one in advice])),
         latencies_ms=np.array(waited),
     )
 

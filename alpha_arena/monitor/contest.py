@@ -90,8 +90,9 @@ class Heard:
         """As a contestant has it, money divided by `scale`; None where nobody was ever asked."""
         if not self.costs:
             return None
+        least = fsum(cost for cost in self.costs if not isnan(cost))
         waited = np.array([latency for latency in self.latencies if not isnan(latency)])
-        return Consulted(len(self.costs), self.failures, self.fallbacks, self.answers, fsum(self.costs) / scale, waited)
+        return Consulted(len(self.costs), self.failures, self.fallbacks, self.answers, fsum(self.costs) / scale, least / scale, waited)
 
 
 def foreknown(record: Row) -> bool:

@@ -179,8 +179,9 @@ def notes(settings: Settings, made: Board, entries: list[Entry]) -> Iterator[str
                 f"{one} is not ranked: none of its decisions is its model's answer, so that it kept what it had; record answers once, with "
                 f"the provider's key in the environment: {recording(settings)}"
             )
-        if rows[one].rank and isnan(rows[one].net_return):
-            yield f"{one}: what its model costs is not known, so that its place is by its return before that; give its prices in llm.models"
+        if isnan(rows[one].net_return):
+            place = "its place is by the part that is known" if rows[one].rank else "it is not ranked"
+            yield f"{one}: what its model costs is not known, so that {place}; give its prices in llm.models"
     for one, why in {entry.of: why for entry in reversed(entries) if (why := contamination(entry.run))}.items():
         yield f"{one} is not ranked. {why}"
     halted = [f"{one.name} since {date(since)}" for one in entries if (since := halted_ts(one)) is not None]

@@ -109,7 +109,7 @@ def contest_made(name: str = "arena") -> Contest:
         path = {"ts": 1_700_006_400_000 + np.arange(90) * 3_600_000, "equity": 10_000 * np.cumprod(1 + steps[row])}
         return Contestant(called, own.pop("kind", "trader"), **path, exposure=np.ones(90), initial_capital=10_000.0, **sums, **own)
 
-    asked = Consulted(90, 1, 2, 89, 0.5, np.array([300.0]))
+    asked = Consulted(90, 1, 2, 89, 0.5, 0.5, np.array([300.0]))
     steps[0] = np.abs(steps[1]) * 0.1
     every = [entrant(0, name), entrant(1, "the other"), entrant(2, "model", model=asked, contaminated=True)]
     every += [entrant(3, "flat", kind="benchmark"), entrant(4, "random", kind="benchmark")]

@@ -63,7 +63,9 @@ def test_how_long_a_track_record_must_be(annual: float, days: int) -> None:
 def test_the_columns_by_hand() -> None:
     """V5's returns, with what was traded, paid and asked."""
     r = np.array([0.01, -0.02, 0.03, 0.005, -0.01, 0.02, -0.015, 0.01, 0, -0.005])
-    model = Consulted(decisions=8, parse_failures=2, fallbacks=3, answers=7, cost_usd=5.0, latencies_ms=np.array([100.0, 300.0]))
+    model = Consulted(
+        decisions=8, parse_failures=2, fallbacks=3, answers=7, cost_usd=5.0, least_usd=5.0, latencies_ms=np.array([100.0, 300.0])
+    )
     own = {"traded": 5_000.0, "fees": 2.5, "funding": -1.0, "trades": 4, "exposure": np.tile([0.5, -1.0], 5), "model": model}
     row = board([entrant("a", r, **own)], DAY, 1).rows[0]
     assert row.total_return == pytest.approx(0.0241575887)
@@ -81,7 +83,7 @@ def test_the_columns_by_hand() -> None:
 
 def test_what_is_not_known_is_null() -> None:
     """A price that is not known, columns of models without one, a Sharpe of nothing; never 0."""
-    unknown = Consulted(3, 0, 0, 3, nan, np.zeros(0))
+    unknown = Consulted(3, 0, 0, 3, nan, 0.0, np.zeros(0))
     flat, asked = entrant("flat", np.zeros(5), kind="benchmark"), entrant("m", np.full(5, 0.01), model=unknown)
     told = {row["name"]: row for row in json.loads(json.dumps(board([flat, asked], DAY, 1).as_dict(), allow_nan=False))["rows"]}
     for name in ("llm_cost_usd", "llm_cost_bps", "net_return", "latency_ms"):
@@ -137,7 +139,7 @@ def test_one_that_is_ahead_at_every_bar_is_told_apart(returns: list[float], edge
 def test_what_models_cost_counts_in_the_order() -> None:
     """One that earns more and pays it for its model stands behind."""
     r = np.full(10, 0.001)
-    dear = Consulted(10, 0, 0, 10, 50.0, np.ones(10))
+    dear = Consulted(10, 0, 0, 10, 50.0, 50.0, np.ones(10))
     made = board([entrant("cheap", r), entrant("dear", r + 0.0001, model=dear)], DAY, 1)
     assert [row.name for row in made.rows] == ["cheap", "dear"]
     assert made.rows[1].total_return > made.rows[0].total_return
@@ -161,9 +163,18 @@ def test_benchmarks_contaminated_ones_and_samples_have_no_rank() -> None:
     assert made.tried == 5
 
 
+def test_one_of_unknown_cost_has_no_rank() -> None:
+    """It would stand there as if it were free; where a part is known, its place is by that."""
+    r, asked = np.full(5, 0.01), Consulted(5, 0, 0, 5, nan, 0.0, np.ones(5))
+    rows = rows_of(board([entrant("rule", r - 0.001), entrant("m", r, model=asked)], DAY, 1))
+    assert (rows["rule"].rank, rows["m"].rank) == (1, None)
+    rows = rows_of(board([entrant("rule", r - 0.001), entrant("m", r, model=replace(asked, least_usd=100.0))], DAY, 1))
+    assert (rows["rule"].rank, rows["m"].rank) == (1, 2)
+
+
 def test_one_whose_model_never_answered_has_no_rank() -> None:
     """It kept what it had, which is nobody's decision; a single answer makes it a contestant."""
-    r, dumb = np.full(5, 0.01), Consulted(5, 0, 5, 0, 0.0, np.zeros(0))
+    r, dumb = np.full(5, 0.01), Consulted(5, 0, 5, 0, 0.0, 0.0, np.zeros(0))
     made = board([entrant("rule", r - 0.02), entrant("dumb", r, model=dumb)], DAY, 1)
     assert [(row.name, row.rank, row.silent) for row in made.rows] == [("rule", 1, False), ("dumb", None, True)]
     made = board([entrant("rule", r - 0.02), entrant("dumb", r, model=replace(dumb, fallbacks=4, answers=1))], DAY, 1)
@@ -180,7 +191,7 @@ def test_the_band_of_random_traders() -> None:
     made = board([entrant("a", np.array([0.0, 0.0, 0.05]))], HOUR, 1, band=band)
     assert made.random == {"seeds": 101, "low": pytest.approx(0.005), "middle": pytest.approx(0.05), "high": pytest.approx(0.095)}
     assert made.rows[0].random_share == pytest.approx(0.5)
-    dear = Consulted(3, 0, 0, 3, 100.0, np.ones(3))
+    dear = Consulted(3, 0, 0, 3, 100.0, 100.0, np.ones(3))
     paid = board([entrant("a", np.array([0.0, 0.0, 0.05]), model=dear)], HOUR, 1, band=band)
     assert paid.rows[0].random_share == pytest.approx(40.5 / 101)
 

@@ -138,6 +138,7 @@ export class BoardTable {
     if (row.kind === 'trader' && row.trades < FEW_TRADES) said.push(['few', ' warn', t('board.few'), t('board.few_about', { n: row.trades })]);
     if (row.late) said.push(['late', '', t('board.late', { time: time(row.since_ms, this.context.now) }), iso(row.since_ms)]);
     if (row.contaminated) said.push(['contaminated', ' bad', t('board.contaminated'), t('contaminated.about')]);
+    if (row.kind === 'trader' && row.rank === null && !row.silent && !row.contaminated) said.push(['unpriced', ' warn', t('board.unpriced'), t('board.unpriced_about')]);
     if (row.silent) said.push(['silent', ' warn', t('board.silent'), t('board.silent_about')]);
     keep(chips, said, one => one[0], () => el('span'), (chip, [, shade, words, about]) => {
       look(chip, `chip${shade}`);
