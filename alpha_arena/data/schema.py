@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect
 from alpha_arena.core.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HISTORY = ("0001", "0002", "0003", "0004", "0005")
+HISTORY = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD = HISTORY[-1]
 
 

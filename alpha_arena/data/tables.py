@@ -302,6 +302,7 @@ trials = Table(
     text("config_hash"),
     text("data_hash"),
     Column("bar_sharpe", Float(53), nullable=True),
+    Column("bars", Integer, nullable=True),
     *(Column(name, LargeBinary, nullable=True) for name in ("figures", "sums", "squares")),
     UniqueConstraint("config_hash", "data_hash"),
     Index("ix_trials_symbol_timeframe", "symbol", "timeframe"),

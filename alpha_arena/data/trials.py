@@ -17,6 +17,8 @@ from alpha_arena.data.service import DataService
 
 KEYS = ("config_hash", "data_hash")
 LITTLE = "<f8"
+# bars below which a Sharpe is mostly that of one bar
+SHORTEST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class Trial:
     Attributes:
         search: what it was part of. parameters: of the strategy, all of them.
         config_hash: of what shaped it, the code that simulated it included; data_hash: of the rows that it saw. Together they identify it.
-        bar_sharpe: per bar, NaN where nothing varied. figures, sums, squares: as in backtest.columns.Sums; None of a run that kept
-            its path.
+        bar_sharpe: per bar, NaN where nothing varied. bars: simulated ones, over which it was measured.
+        figures, sums, squares: as in backtest.columns.Sums; None of a run that kept its path.
     """
 
     search: str
@@ -38,6 +40,7 @@ class Trial:
     config_hash: str
     data_hash: str
     bar_sharpe: float
+    bars: int
     figures: Floats | None = None
     sums: Floats | None = None
     squares: Floats | None = None
@@ -45,7 +48,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How many things were tried on a series. deviation: of their per-bar Sharpes, ddof 1, NaN for fewer than two."""
+    """How many things were tried on a series.
+
+    Attributes:
+        deviation: of their per-bar Sharpes as they would spread over the bars of the result that is judged, ddof 1, NaN for fewer than two.
+    """
 
     count: int
     deviation: float
@@ -63,7 +70,8 @@ def _row(trial: Trial, trader: str, now_ms: int) -> dict[str, Any]:
     packed = {name: _packed(getattr(trial, name)) for name in ("figures", "sums", "squares")}
     sharpe = trial.bar_sharpe if isfinite(trial.bar_sharpe) else None
     parameters = json.dumps(dict(trial.parameters), sort_keys=True)
-    return {"trader": trader, "created_ms": now_ms, **own, "parameters": parameters, "bar_sharpe": sharpe, **packed}
+    measured = {"bar_sharpe": sharpe, "bars": trial.bars}
+    return {"trader": trader, "created_ms": now_ms, **own, "parameters": parameters, **measured, **packed}
 
 
 def _packed(values: Floats | None) -> bytes | None:
@@ -82,11 +90,24 @@ def _unpacked(packed: bytes) -> Floats:
     return np.frombuffer(packed, LITTLE)
 
 
-def tried(service: DataService, symbol: str, timeframe: str) -> Tried:
+def times_tried(service: DataService, symbol: str, timeframe: str) -> int:
     """All trials on a symbol and timeframe, whatever their window, strategy or command."""
     t = tables.trials.c
-    here = (t.symbol == symbol, t.timeframe == timeframe)
+    query = select(func.count()).select_from(tables.trials).where(t.symbol == symbol, t.timeframe == timeframe)
     with service.database.read() as connection:
-        count = int(connection.execute(select(func.count()).select_from(tables.trials).where(*here)).scalar() or 0)
-        known = service.database.matrix(connection, select(t.bar_sharpe).where(*here, t.bar_sharpe.is_not(None))).ravel()
-    return Tried(count, float(known.std(ddof=1)) if known.size > 1 else nan)
+        return int(connection.execute(query).scalar() or 0)
+
+
+def tried(service: DataService, symbol: str, timeframe: str, bars: int) -> Tried:
+    """All trials on a symbol and timeframe, to judge a result of so many bars by.
+
+    A Sharpe without skill spreads as 1 / root of the bars that it is measured over, so that those of a week would drown those of years:
+    each is taken as wide as it would be over `bars`. Trials of fewer than SHORTEST bars, or of a length that was not kept, count all the
+    same, but their Sharpe is left out.
+    """
+    t = tables.trials.c
+    query = select(t.bar_sharpe, t.bars).where(t.symbol == symbol, t.timeframe == timeframe, t.bar_sharpe.is_not(None), t.bars >= SHORTEST)
+    with service.database.read() as connection:
+        sharpe, measured = service.database.matrix(connection, query).T
+    known = sharpe * np.sqrt(measured / bars)
+    return Tried(times_tried(service, symbol, timeframe), float(known.std(ddof=1)) if known.size > 1 else nan)

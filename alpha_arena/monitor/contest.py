@@ -137,7 +137,8 @@ class Contest:
 
     def _board(self, everyone: Sequence[Contestant], traders: int, rivalry: Rivalry) -> Board:
         scope = self.reader.scope
-        known = tried(self.reader.service, scope.instruments[0].symbol if scope.instruments else "", scope.timeframe)
+        symbol = scope.instruments[0].symbol if scope.instruments else ""
+        known = tried(self.reader.service, symbol, scope.timeframe, everyone[0].ts.size)
         seed = scope.settings.seed if scope.settings else 0
         return board(everyone, scope.bar_ms, seed, known.count + traders, known.deviation, rivalry.band)
 

@@ -16,7 +16,7 @@ from alpha_arena.core.errors import DataError
 from alpha_arena.core.market import Market
 from alpha_arena.core.timeframes import timeframe_ms
 from alpha_arena.core.types import Funding
-from alpha_arena.data.trials import tried
+from alpha_arena.data.trials import times_tried
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.backtesting import SYNTHETIC
 from alpha_arena.wiring.desk import markets_of
@@ -67,7 +67,7 @@ def fixed(settings: Settings) -> dict[str, Any]:
 def trials(kept: Kept, settings: Settings, service: DataService) -> Compared:
     """How many things were tried on the same series, then and now; for information."""
     every = series_of(settings)
-    now = {name: tried(service, every[name].symbols[0].symbol, every[name].timeframe).count for name in kept.meta["trials"]}
+    now = {name: times_tried(service, every[name].symbols[0].symbol, every[name].timeframe) for name in kept.meta["trials"]}
     words = {name: name if name.endswith(every[name].timeframe) else f"{name} {every[name].timeframe}" for name in now}
     said = "; ".join(f"{words[name]}: {then:,} when it was made, {now[name]:,} now" for name, then in kept.meta["trials"].items())
     return Compared("trials", now == kept.meta["trials"], said, binding=False)

@@ -56,7 +56,7 @@ def run_arena(settings: Settings, service: DataService, now_ms: int, progress: P
     for symbol in markets:
         made = [replace(trial_of(one.run, one.settings, symbol, data_hash), search="arena") for one in entries]
         record_trials(service, settings.trader, now_ms, made)
-    ever = max((tried(service, symbol, settings.timeframe) for symbol in markets), key=lambda one: one.count)
+    ever = max((tried(service, symbol, settings.timeframe, part.rows) for symbol in markets), key=lambda one: one.count)
     return contest(settings, service, markets, entries, beside, generated, ever)
 
 

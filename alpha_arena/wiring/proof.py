@@ -10,7 +10,7 @@ from alpha_arena.backtest import statistics as figures
 from alpha_arena.backtest.identity import foreign_code, trial_hash
 from alpha_arena.backtest.result import Run
 from alpha_arena.core.market import Market
-from alpha_arena.data.trials import Trial, Tried, record_trials, tried
+from alpha_arena.data.trials import Trial, Tried, record_trials, times_tried
 from alpha_arena.decision.single import Single
 from alpha_arena.settings import Settings
 from alpha_arena.settings.build import UNHASHED
@@ -47,7 +47,7 @@ def counted(
     return {
         **origin(run, settings, service, read),
         "detail": dict(detail),
-        "trials": {symbol: tried(service, symbol, settings.timeframe).count for symbol in read},
+        "trials": {symbol: times_tried(service, symbol, settings.timeframe) for symbol in read},
     }
 
 
@@ -100,6 +100,7 @@ def trial_of(run: Run, settings: Settings, symbol: str, data_hash: str) -> Trial
         config_hash=identity_of(run, settings, symbol),
         data_hash=data_hash,
         bar_sharpe=figures.bar_sharpe(returns),
+        bars=returns.size,
     )
 
 

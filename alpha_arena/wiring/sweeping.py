@@ -104,7 +104,7 @@ def run_sweep(settings: Settings, service: DataService, pool_of: PoolOf, now_ms:
         where = str(pool)
     read = dict(zip(series_of(settings), (ground.bench.market for ground in grounds), strict=True))
     generated = are_generated(settings, service)
-    ever = [tried(service, ground.series.symbol, ground.series.timeframe) for ground in grounds]
+    ever = [tried(service, ground.series.symbol, ground.series.timeframe, ground.series.bars) for ground in grounds]
     done = Finish(searching, book, columns_of(searching, book), ever, generated, where, time.perf_counter() - began)
     found = found_of(settings, done)
     return replace(found, read=read, proof=searched(found.run, settings, service, read, ever))
@@ -132,6 +132,7 @@ def trials_of(searching: Searching, rows: Sequence[int], name: str) -> Iterator[
             config_hash=searching.hash_of(task.ground, draft),
             data_hash=ground.data_hash,
             bar_sharpe=per_bar,
+            bars=ground.series.bars,
             figures=figures.figures[row, 0],
             sums=figures.sums[row, 0],
             squares=figures.squares[row, 0],

@@ -98,6 +98,12 @@ class Course:
         """Its strategies."""
         return "_".join(self.settings.templates)
 
+    @property
+    def tested(self) -> int:
+        """Bars of all tests in a row, the same in each scheme."""
+        every = next(iter(self.cuts.values()))
+        return every[-1].test_stop - every[0].test_start
+
     def series(self, window: Window) -> Series:
         """A part of the stretch."""
         return replace(self.ground.series, bars=window[1] - window[0])
@@ -169,7 +175,7 @@ def run_walkforward(settings: Settings, service: DataService, pool_of: PoolOf, n
     keep = partial(keep_trials, service, own.trader, now_ms, f"walkforward-{now_ms}")
     searching, marks, where, seconds = searched(course, pool_of, keep, told)
     generated = SYNTHETIC in service.source(course.ground.series.symbol, own.source)
-    ever = tried(service, course.ground.series.symbol, course.ground.series.timeframe)
+    ever = tried(service, course.ground.series.symbol, course.ground.series.timeframe, course.tested)
     walked = walked_of(course, Judging(searching, marks, ever, where, seconds), generated)
     read = dict.fromkeys(series_of(own), course.ground.bench.market)
     return replace(walked, read=read, proof=proof.searched(walked.walks[0].run, own, service, read, [ever]))

@@ -20,7 +20,7 @@ from laboratory import BTC
 from alpha_arena.cli import main
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.service import DataService
-from alpha_arena.data.trials import tried
+from alpha_arena.data.trials import times_tried
 from alpha_arena.wiring.arena import Entry, contestants
 from alpha_arena.wiring.backtesting import simulate
 
@@ -77,7 +77,7 @@ def test_an_arena_leaves_a_folder_and_a_row(said: Said, service: DataService) ->
     for name in ("ema_solo", "equal_weight"):
         assert curves[f"trader:{name}"].iloc[-1] / 10_000 - 1 == pytest.approx(row(made, "trader", name)["total_return"])
     assert row(made, "benchmark", "flat")["total_return"] == 0
-    assert tried(service, BTC, "1h").count == 2
+    assert times_tried(service, BTC, "1h") == 2
     assert board(said, "limit=300")["tried"] == 2
     with sqlite3.connect(service.database.engine.url.database or "") as connection:
         kept = connection.execute("SELECT strategy, symbol, folder FROM backtests ORDER BY name").fetchall()

@@ -18,7 +18,7 @@ from console import Run, one_line
 from alpha_arena.backtest.folder import seal
 from alpha_arena.cli import main
 from alpha_arena.data.service import DataService
-from alpha_arena.data.trials import tried
+from alpha_arena.data.trials import times_tried
 
 BTC = "BTC/USDT:USDT"
 BACKTEST = ("timeframe=1h", "strategy=ema_trend", "strategy.ema_fast=12", "limit=400")
@@ -244,7 +244,7 @@ def test_every_backtest_counts_as_a_trial_once(run: Run, made: Path, own_folder:
     def count() -> int:
         service = DataService(f"sqlite:///{own_folder}/arena.db")
         try:
-            return tried(service, BTC, "1h").count
+            return times_tried(service, BTC, "1h")
         finally:
             service.close()
 

@@ -122,7 +122,7 @@ def test_a_newer_schema_is_refused(service: DataService) -> None:
 def test_an_older_schema_is_refused_with_the_command(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "HISTORY", (*schema.HISTORY, "0999"))
     monkeypatch.setattr(schema, "HEAD", "0999")
-    with pytest.raises(StoreError, match=r"is of schema 0005, this program needs 0999; run alpha-arena db upgrade"):
+    with pytest.raises(StoreError, match=r"is of schema 0006, this program needs 0999; run alpha-arena db upgrade"):
         service.check_schema()
 
 

@@ -17,7 +17,7 @@ from laboratory import BTC, SPACE, same, search
 from raylab import COMBINATIONS, MANY, sweep
 
 from alpha_arena.data.service import DataService
-from alpha_arena.data.trials import tried
+from alpha_arena.data.trials import times_tried
 
 ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, resource.RLIM_INFINITY))"
 QUIETLY = ("ray.use=never", "ray.workers=2")
@@ -31,7 +31,7 @@ def test_a_database_that_cannot_grow(service: DataService) -> None:
     assert "refused" in done.stderr
     assert "free some space" in done.stderr
     assert done.stderr.count("\n") == 1
-    kept = tried(service, BTC, "1h").count
+    kept = times_tried(service, BTC, "1h")
     assert 0 < kept < COMBINATIONS / 2
     again = search(service, *MANY)
     assert again.book.reused == kept
@@ -46,7 +46,7 @@ def test_outputs_that_cannot_grow(service: DataService, tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert list((tmp_path / "outputs" / "sweep").iterdir()) == []
     again = json.loads(sweep(*SPACE, *QUIETLY, "report=json").stdout)
-    assert again["reused"] == again["made"] == tried(service, BTC, "1h").count
+    assert again["reused"] == again["made"] == times_tried(service, BTC, "1h")
     assert (Path(again["folder"]) / "report.html").exists()
 
 

@@ -23,7 +23,7 @@ from alpha_arena.backtest.pool import Job
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.data import queries
 from alpha_arena.data.service import DataService
-from alpha_arena.data.trials import tried
+from alpha_arena.data.trials import times_tried
 from alpha_arena.settings import load
 from alpha_arena.wiring.searching import Searching
 from benchmarks.sweeps import cluster
@@ -71,7 +71,7 @@ def test_the_same_numbers_as_in_threads(service: DataService, workers: int) -> N
     ray = on_ray(begun(service, *MANY), workers)
     assert ray.book.done == COMBINATIONS
     assert same(ray.book, threads.book)
-    assert tried(service, BTC, "1h").count == COMBINATIONS - len(ray.book.refused)
+    assert times_tried(service, BTC, "1h") == COMBINATIONS - len(ray.book.refused)
 
 
 @ray_marks
@@ -106,7 +106,7 @@ def test_a_driver_that_is_killed_leaves_what_was_finished(service: DataService, 
     finally:
         for process in psutil.wait_procs(family, timeout=0)[1]:
             process.kill()
-    kept = tried(service, BTC, "1h").count
+    kept = times_tried(service, BTC, "1h")
     assert 0 < kept < COMBINATIONS
     again = search(service, *MANY)
     assert again.book.reused == kept
@@ -154,7 +154,7 @@ def test_a_plugin_reaches_the_workers(service: DataService, tmp_path: Path) -> N
     space = ["strategy=own", "sweep=ema_trend", "~sweep.strategies.ema_trend", "+sweep.strategies.own={every: [3, 4, 5, 6]}"]
     done = sweep(own, *space, "ray.use=always", "ray.workers=2", "report=json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert tried(service, BTC, "1h").count == 4
+    assert times_tried(service, BTC, "1h") == 4
     said = [sweep(own, *space, "strategy.exposure=.nan", f"ray.use={use}", "ray.workers=2") for use in ("never", "always")]
     assert said[0].returncode == said[1].returncode != 0
     assert said[0].stderr == said[1].stderr

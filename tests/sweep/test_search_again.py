@@ -16,7 +16,7 @@ from alpha_arena.backtest.folder import seal
 from alpha_arena.backtest.proof import Compared
 from alpha_arena.cli import main
 from alpha_arena.data.service import DataService
-from alpha_arena.data.trials import tried
+from alpha_arena.data.trials import times_tried
 from alpha_arena.settings import load
 from alpha_arena.wiring.again import Again
 from alpha_arena.wiring.search_again import sweep_again, walk_again
@@ -126,7 +126,7 @@ def test_a_search_of_generated_candles_says_so(service: DataService, made: Make,
 def test_nothing_is_remembered_and_nothing_read(service: DataService, made: Make, verify: Verify, command: str) -> None:
     """Trials in the database are left as they are; what they say is not believed; later ones do not change the verdict."""
     folder = made(command)
-    before = tried(service, BTC, "1h").count
+    before = times_tried(service, BTC, "1h")
     sql("UPDATE trials SET figures = zeroblob(length(figures)), sums = zeroblob(length(sums)), bar_sharpe = 0.5")
     assert main(["backtest", "strategy.ema_fast=4"]) == 0
     code, parts = verify(folder)

@@ -18,7 +18,7 @@ from alpha_arena.cli import main
 from alpha_arena.core.errors import ConfigError, NoData, UnknownName
 from alpha_arena.data import queries
 from alpha_arena.data.service import DataService
-from alpha_arena.data.trials import Trial, record_trials, tried
+from alpha_arena.data.trials import Trial, record_trials, times_tried, tried
 from alpha_arena.wiring.identity import strategy_hash
 from alpha_arena.wiring.searching import Searching
 
@@ -59,9 +59,9 @@ def test_every_combination_is_tried_and_kept(service: DataService) -> None:
     kept = queries.browse(service, "trials", 100)
     assert len(kept) == 16
     assert {row["strategy"] for row in kept} == {"ema_trend"}
-    assert tried(service, BTC, "1h").count == 16
+    assert times_tried(service, BTC, "1h") == 16
     sharpes = [row["bar_sharpe"] for row in kept]
-    assert tried(service, BTC, "1h").deviation == pytest.approx(np.std(sharpes, ddof=1))
+    assert tried(service, BTC, "1h", made.grounds[0].series.bars).deviation == pytest.approx(np.std(sharpes, ddof=1))
 
 
 @pytest.mark.parametrize("method", [(), RANDOM, TPE])
@@ -78,7 +78,7 @@ def test_a_search_that_was_stopped_goes_on(service: DataService, method: tuple[s
     """What was finished is not done again, and the end is the same as without the stop. Learning may ask for one combination twice."""
     whole = search(service, *method, remember=False)
     before = stopped(service, *method)
-    kept = tried(service, BTC, "1h").count
+    kept = times_tried(service, BTC, "1h")
     assert 0 < kept < whole.total
     again = search(service, *method)
     assert again.book.reused >= kept
@@ -93,7 +93,7 @@ def test_other_terms_are_other_trials(service: DataService, other: str) -> None:
     first = search(service)
     again = search(service, other)
     assert again.book.reused == 0
-    assert tried(service, BTC, "1h").count == 2 * (first.total - len(first.book.refused))
+    assert times_tried(service, BTC, "1h") == 2 * (first.total - len(first.book.refused))
 
 
 def test_other_candles_are_other_trials(service: DataService) -> None:
@@ -106,13 +106,35 @@ def test_other_candles_are_other_trials(service: DataService) -> None:
 def test_trials_are_counted_whoever_made_them(service: DataService) -> None:
     """A backtest is one of them, on its own symbol and timeframe alone."""
     search(service)
-    before = tried(service, BTC, "1h").count
+    before = times_tried(service, BTC, "1h")
     for timeframe in ("1h", "4h"):
-        trial = Trial("backtest", BTC, timeframe, "ema_trend", {}, f"hash of {timeframe}", "data", float("nan"))
+        trial = Trial("backtest", BTC, timeframe, "ema_trend", {}, f"hash of {timeframe}", "data", float("nan"), 100)
         record_trials(service, "default", NOW, [trial, trial])
-    assert tried(service, BTC, "1h").count == before + 1
-    assert tried(service, BTC, "4h").count == 1
-    assert np.isnan(tried(service, BTC, "4h").deviation)
+    assert times_tried(service, BTC, "1h") == before + 1
+    assert times_tried(service, BTC, "4h") == 1
+    assert np.isnan(tried(service, BTC, "4h", 100).deviation)
+
+
+def test_sharpes_of_weeks_and_of_years_are_laid_side_by_side(service: DataService) -> None:
+    """Without skill one over 100 bars spreads ten times as wide as one over 10,000: neither sets the bar for the other."""
+    draw = np.random.default_rng(1)
+    for bars in (100, 10_000):
+        sharpes = draw.normal(0, 1 / np.sqrt(bars), 400)
+        trials = [Trial("sweep", BTC, "1h", "ema_trend", {}, f"{bars} {n}", "data", float(one), bars) for n, one in enumerate(sharpes)]
+        record_trials(service, "default", NOW, trials)
+    for bars in (100, 2_500, 10_000):
+        assert tried(service, BTC, "1h", bars).deviation == pytest.approx(1 / np.sqrt(bars), rel=0.05)
+
+
+def test_a_sharpe_of_a_handful_of_bars_says_nothing(service: DataService) -> None:
+    """It is mostly one bar's; what was tried counts all the same."""
+    trials = [
+        Trial("sweep", BTC, "1h", "ema_trend", {}, str(n), "data", one, bars)
+        for n, (one, bars) in enumerate([(0.1, 400), (0.2, 400), (50.0, 3)])
+    ]
+    record_trials(service, "default", NOW, trials)
+    found = tried(service, BTC, "1h", 400)
+    assert (found.count, found.deviation) == (3, pytest.approx(0.1 / np.sqrt(2)))
 
 
 def test_several_strategies_and_timeframes(service: DataService) -> None:
@@ -121,7 +143,7 @@ def test_several_strategies_and_timeframes(service: DataService) -> None:
     made = search(service, "sweep.timeframes=[1h,4h]", "+sweep.strategies.breakout={lookback_period: [5, 10]}")
     assert [(task.space.strategy, task.trials) for task in made.tasks] == [("ema_trend", 18), ("breakout", 2)] * 2
     assert [made.task_of(row).ground for row in (0, 19, 20, 39)] == [0, 0, 1, 1]
-    assert (tried(service, BTC, "1h").count, tried(service, BTC, "4h").count) == (18, 18)
+    assert (times_tried(service, BTC, "1h"), times_tried(service, BTC, "4h")) == (18, 18)
 
 
 def test_learning_finds_more_than_drawing(service: DataService) -> None:
@@ -169,7 +191,7 @@ def test_a_backtest_of_a_combination_is_no_further_trial(service: DataService, o
     for stop in (3, 1.5):
         backtested(*chosen, f"strategy.stop_loss_atr={stop}", *own)
         made = search(service, *own)
-        assert tried(service, BTC, "1h").count == made.total - len(made.book.refused) == 16
+        assert times_tried(service, BTC, "1h") == made.total - len(made.book.refused) == 16
 
 
 @pytest.mark.parametrize("own", [("window=300",), ("decision=weighted",), ("strategy.rsi_min=45",), ("limit=600",), ("risk=none",)])
@@ -178,7 +200,7 @@ def test_another_backtest_is_a_further_trial(service: DataService, own: tuple[st
     search(service)
     chosen = ("strategy.ema_fast=5", "strategy.ema_medium=13", "strategy.ema_slow=34", "strategy.stop_loss_atr=3.0")
     backtested(*(chosen if "decision=weighted" not in own else ()), *own)
-    assert tried(service, BTC, "1h").count == 17
+    assert times_tried(service, BTC, "1h") == 17
 
 
 def test_a_plugin_s_strategy_is_known_by_its_code(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from laboratory import BTC, SPACE, threads
 
 from alpha_arena.cli import main
 from alpha_arena.data.service import DataService
-from alpha_arena.data.trials import tried
+from alpha_arena.data.trials import times_tried
 from alpha_arena.settings import load
 from alpha_arena.wiring.sweeping import run_sweep
 
@@ -71,7 +71,7 @@ def test_a_space_that_is_too_large_is_asked_for_twice(service: DataService) -> N
     settings = load("sweep", [*SPACE, "sweep.most=10"])
     with pytest.raises(Exception, match=r"18 combinations, about \d+ s on 2 workers, more than sweep\.most=10.*confirm=true"):
         run_sweep(settings, service, threads, 0)
-    assert tried(service, BTC, "1h").count == 0
+    assert times_tried(service, BTC, "1h") == 0
     assert run_sweep(load("sweep", [*SPACE, "sweep.most=10", "confirm=true"]), service, threads, 0).result["made"] == 16
 
 
