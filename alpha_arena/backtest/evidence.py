@@ -39,7 +39,7 @@ class Evidence:
         trial_deviation: standard deviation (ddof 1) of the per-bar Sharpes of those trials, NaN where it is not known.
         effective_trials: independent ones that they are worth, NaN where it is not known.
         blocks: of the search's trials, None where there are fewer than two: then nothing was searched.
-        candidates: returns of the best trials of the search, shape [T, K]; K may be 0.
+        candidates: returns of all results that this one could have been chosen from, shape [T, K]; K is 0 where `blocks` has them.
         seed: of all draws.
         in_sample_sharpe: annual, of a walk-forward the mean of its folds; NaN for any other result.
     """
@@ -122,32 +122,32 @@ def _trial_deviation(known: float, bars: int) -> float:
 
 def _searched(evidence: Evidence, draws: int) -> Figures:
     """What the trials of the search say of it."""
-    found, named = _overfit(evidence.blocks), {"searched": 0 if evidence.blocks is None else evidence.blocks.sums.shape[1]}
+    usable = _usable(evidence.blocks)
+    found = overfitting.overfit(usable) if usable else overfitting.Overfit(nan, nan, nan, np.zeros(0))
     moving = _moving(evidence.candidates)
-    superior = nan
-    if len(moving) >= overfitting.SHORTEST and moving.shape[1]:
+    superior, candidates = nan, moving.shape[1]
+    if candidates and len(moving) >= overfitting.SHORTEST:
         superior = overfitting.superior(moving, np.zeros(len(moving)), evidence.seed, draws)
+    elif usable and not evidence.candidates.shape[1]:
+        superior, candidates = overfitting.superior_of_all(usable, evidence.seed, draws), usable.sums.shape[1]
     return {
-        **named,
+        "searched": 0 if evidence.blocks is None else evidence.blocks.sums.shape[1],
         "pbo": found.pbo,
         "pbo_loss": found.loss,
         "pbo_slope": found.slope,
         "splits": int(found.logits.size),
-        "candidates": moving.shape[1],
+        "candidates": candidates,
         "spa_p": superior,
     }
 
 
-def _overfit(blocks: Blocks | None) -> overfitting.Overfit:
-    """NaN where trials are fewer than two or all the same: then the best of them is none."""
-    undefined = overfitting.Overfit(nan, nan, nan, np.zeros(0))
+def _usable(blocks: Blocks | None) -> Blocks | None:
+    """The trials that are known throughout; None where they are fewer than two or all the same: then the best of them is none."""
     if blocks is None or not blocks.bars or len(blocks.sums) % 2:
-        return undefined
+        return None
     known = np.isfinite(blocks.sums).all(axis=0) & np.isfinite(blocks.squares).all(axis=0)
     usable = Blocks(blocks.sums[:, known], blocks.squares[:, known], blocks.bars)
-    if usable.sums.shape[1] < 2 or not np.ptp(usable.sums, axis=1).any():
-        return undefined
-    return overfitting.overfit(usable)
+    return usable if usable.sums.shape[1] > 1 and np.ptp(usable.sums, axis=1).any() else None
 
 
 def _moving(candidates: Floats) -> Floats:

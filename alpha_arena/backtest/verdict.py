@@ -140,10 +140,8 @@ def _chosen(f: Figures) -> Iterator[Reason]:
     same = "the search's trials are all the same, or its history is too short"
     none = same if f["searched"] else "nothing was searched, so nothing was chosen"
     yield _reason("overfitting", f["pbo"], OVERFIT, f["pbo"] <= OVERFIT, f"{half}, and {lost}; {asked}", none)
-    best = (
-        f"If none of the best {f['candidates']:,} trials had an edge, one as good would come up with {percent(f['spa_p'], 1)} probability"
-    )
-    none = "the search kept no returns of its trials, or too few that vary"
+    best = f"If none of the {f['candidates']:,} trials had an edge, the best would look as good with {percent(f['spa_p'], 1)} probability"
+    none = "the search's trials do not vary, or its history is too short" if f["searched"] else "nothing was searched"
     yield _reason("superior_ability", f["spa_p"], UNLIKELY, f["spa_p"] <= UNLIKELY, f"{best}; asked: at most {percent(UNLIKELY, 0)}.", none)
 
 

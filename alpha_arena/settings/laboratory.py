@@ -25,7 +25,7 @@ class Sweep:
             random and tpe draw from. A strategy with an empty space is tried once.
         timeframes: None for the command's own.
         most: combinations above which confirm=true is asked for.
-        keep: so many of the best are simulated again with their whole path.
+        keep: so many of the best are always among those that `verify` makes again.
     """
 
     method: Literal["grid", "random", "tpe"]

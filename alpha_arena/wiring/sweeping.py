@@ -14,15 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from alpha_arena.backtest import kernel
 from alpha_arena.backtest.evidence import Evidence
 from alpha_arena.backtest.result import Run
 from alpha_arena.backtest.search import Found, best_first, blocks_of_trials, figures_of, objective_of
-from alpha_arena.backtest.statistics import curve, returns
-from alpha_arena.backtest.targets import ready
 from alpha_arena.backtest.verdict import Verdict, judge
 from alpha_arena.core.errors import ConfigError
-from alpha_arena.core.types import Floats, Ints
+from alpha_arena.core.types import Floats
 from alpha_arena.data.trials import Trial, Tried, finished, record_trials, tried
 from alpha_arena.decision.single import Single
 from alpha_arena.settings import Settings
@@ -196,7 +193,7 @@ def found_of(settings: Settings, done: Finish) -> Found:
     ground, draft = searching.grounds[searching.task_of(best).ground], book.drafts[best]
     assert draft
     run = run_of(settings, ground, draft.strategy, searching.templates[draft.strategy].make(draft.varied), done.generated)
-    verdict = judge(evidence_of(settings, done, best, order, run))
+    verdict = judge(evidence_of(settings, done, best, run))
     result = result_of(done, best, run, verdict)
     axes = {task.space.strategy: [axis.name for axis in task.space.axes] for task in searching.tasks}
     name = "_".join(axes)
@@ -223,27 +220,14 @@ def run_of(settings: Settings, ground: Ground, name: str, strategy: Any, generat
     return simulate(own, {ground.series.symbol: ground.bench.market}, generated)
 
 
-def returns_of(settings: Settings, searching: Searching, row: int) -> Floats:
-    """Net return of each bar of a trial, without the rules that need a path."""
-    ground, draft = searching.grounds[searching.task_of(row).ground], searching.book.drafts[row]
-    assert draft
-    bench, strategy = ground.bench, searching.templates[draft.strategy].make(draft.varied)
-    signals = ready(strategy.signals(bench.market), bench.market, bench.rules, bench.instrument)
-    terms = (settings.costs, bench.instrument, strategy.max_leverage, ground.series.capital, len(bench.market) - ground.series.bars)
-    path = kernel.simulate(bench.market, signals, *terms, fixed_equity=settings.equity)
-    return returns(curve(ground.series.capital, path.equity))
-
-
-def evidence_of(settings: Settings, done: Finish, best: int, order: Ints, run: Run) -> Evidence:
+def evidence_of(settings: Settings, done: Finish, best: int, run: Run) -> Evidence:
     """What the verdict is based on: the best run, the trials of its series in this search, and all that were ever made there."""
     searching, book = done.searching, done.book
     ground = searching.grounds[searching.task_of(best).ground]
     rows = np.concatenate([np.arange(t.first, t.first + t.trials) for t in searching.tasks if searching.grounds[t.ground] is ground])
     blocks = blocks_of_trials(book.outcomes.sums[rows, 0], book.outcomes.squares[rows, 0], ground.series.bars)
-    top = order[np.isin(order, rows)][: searching.search.keep]
     ever = done.ever[searching.task_of(best).ground]
-    candidates = np.stack([returns_of(settings, searching, int(row)) for row in top], axis=1)
-    return evidence(settings, run, ground.series.ppy, ever, blocks, candidates)
+    return evidence(settings, run, ground.series.ppy, ever, blocks, np.zeros((len(run.equity), 0)))
 
 
 def result_of(done: Finish, best: int, run: Run, verdict: Verdict) -> dict[str, Any]:

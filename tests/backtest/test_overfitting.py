@@ -122,6 +122,38 @@ def test_superior_ability_is_rarely_seen_in_noise() -> None:
     assert np.mean(found <= 0.10) < 0.22
 
 
+def test_the_best_of_a_search_on_noise_is_not_superior() -> None:
+    """One set in twenty at 5 %; the best 20 of the same trials alone would be called superior in half of the sets."""
+    draw, all_, best = np.random.default_rng(3), [], []
+    for _ in range(40):
+        noise = draw.normal(0, 0.01, (800, 300))
+        top = np.argsort(-noise.mean(axis=0))[:20]
+        all_.append(o.superior_of_all(o.blocks_of(noise), 1, 400))
+        best.append(o.superior_of_all(o.blocks_of(noise[:, top]), 1, 400))
+    assert np.mean(np.array(all_) <= 0.05) < 0.15
+    assert np.mean(np.array(best) <= 0.05) > 0.4
+
+
+def test_an_edge_among_trials_of_other_sizes_is_superior() -> None:
+    """Though others are larger and earn more by luck; one that never trades changes nothing."""
+    returns = np.random.default_rng(1).normal(0, 0.01, (1600, 300))
+    before = o.superior_of_all(o.blocks_of(returns), 1)
+    returns[:, 7] = 0.1 * (returns[:, 7] + 0.0018)
+    assert before > 0.1
+    assert o.superior_of_all(o.blocks_of(returns), 1) < 0.02
+    idle = np.column_stack([returns, np.zeros(1600)])
+    assert o.superior_of_all(o.blocks_of(idle), 1) == o.superior_of_all(o.blocks_of(returns), 1)
+    assert np.isnan(o.superior_of_all(o.blocks_of(np.zeros((160, 3))), 1))
+
+
+def test_blocks_say_what_bars_say() -> None:
+    """V7's noise, by sums over its blocks."""
+    noise = np.random.default_rng(0).normal(0, 0.01, (1000, 50))
+    assert o.superior_of_all(o.blocks_of(noise), 1) == pytest.approx(0.270, abs=0.1)
+    noise[:, 7] += 0.0015
+    assert o.superior_of_all(o.blocks_of(noise), 1) == pytest.approx(0.002, abs=0.03)
+
+
 def test_a_history_summed_in_groups_has_nearly_the_same_answer() -> None:
     """Means stay; 6,000 bars are tested as 2,000."""
     returns = np.random.default_rng(0).normal(0.0001, 0.01, (6000, 5))
