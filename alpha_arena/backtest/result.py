@@ -177,6 +177,10 @@ def warnings(record: Record, terms: Terms) -> list[str]:
         said.append(
             f"{missing:,} bars ({share:.1%}) are missing: nothing could be traded or stopped in them; run alpha-arena data action=repair"
         )
+    if not record.signals["exposure"].any():
+        said.append(
+            f"no position was wanted in {record.ts.size:,} bars: the rules never fired, or there are fewer bars than they need to warm up"
+        )
     free = [name for name in ("taker_fee", "maker_fee", "slippage", "stop_slippage") if getattr(costs, name) == 0]
     if free:
         said.append(f"{', '.join(free)} of 0: no exchange is that cheap")

@@ -175,7 +175,10 @@ def trade_figures(result: Mapping[str, Any], bar_ms: int) -> list[tuple[str, str
         ("Mean holding", span(r["average_bars_held"], bar_ms)),
         ("Mean leverage", f"{number(r['average_leverage'])} x"),
         ("Turnover, a year", f"{number(r['turnover'], 1)} x"),
-        ("Bars that reached take and stop (the worse assumed)", f"{r['ambiguous']['bars']:,}"),
+        (
+            "Bars that reached take and stop (the worse assumed)",
+            f"{r['ambiguous']['left']:,} ({percent(r['ambiguous']['share_of_bars'], 2)})",
+        ),
     ]
 
 

@@ -55,9 +55,16 @@ def show(result: dict[str, Any]) -> None:
     asked = result.get("llm")
     if asked and not asked["contaminated"]:
         sys.stdout.write(f"{asked['contamination']}\n")
-    sys.stdout.write(f"{result['folder']}\n")
+    sys.stdout.write(f"{how(result)}\n{result['folder']}\n")
     for warning in result["warnings"]:
         sys.stderr.write(f"warning: {warning}\n")
+
+
+def how(result: Mapping[str, Any]) -> str:
+    """Which code has simulated it and why, and how much of it rests on what came first within a bar."""
+    doubt = result["ambiguous"]
+    bars = f"{doubt['left']:,} bars ({doubt['share_of_bars']:.2%}; {doubt['share_of_trades']:.1%} of the trades)"
+    return f"{result['engine']}: {result['engine_reason']}; {bars} reached take and stop, the worse assumed"
 
 
 def figure_rows(figures: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, str]]:

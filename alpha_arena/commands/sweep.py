@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from alpha_arena.commands.backtest import figure_rows
+from alpha_arena.commands.backtest import figure_rows, how
 from alpha_arena.commands.output import print_reasons, print_rows, progress
 from alpha_arena.commands.shared import WallClock, database
 from alpha_arena.settings import Settings
@@ -42,4 +42,6 @@ def show(result: dict[str, Any]) -> None:
     reused = f", {result['reused']:,} of them known from before" if result["reused"] else ""
     refused = f", {result['refused']:,} refused ({result['refused_because']})" if result["refused"] else ""
     sys.stdout.write(f"{result['made']:,} trials{reused}{refused}; {result['where']}, {result['trials_per_second']:,.0f} trials/s\n")
-    sys.stdout.write(f"{result['folder']}\n")
+    sys.stdout.write(f"{how(run_)}\n{result['folder']}\n")
+    for warning in run_["warnings"]:
+        sys.stderr.write(f"warning: {warning}\n")

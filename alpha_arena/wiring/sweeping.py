@@ -187,8 +187,10 @@ def found_of(settings: Settings, done: Finish) -> Found:
     searching, book = done.searching, done.book
     order = best_first(objective_of(done.columns, searching.search.objective, searching.search.least_trades))
     if not order.size:
-        why = next(iter(book.refused.values())) if len(book.refused) == searching.total else rarely(searching.search)
-        raise NothingMade(f"none of {searching.total:,} combinations has a {searching.search.objective}: {why}; widen the space")
+        every = len(book.refused) == searching.total
+        why = next(iter(book.refused.values())) if every else rarely(searching.search, min(one.series.bars for one in searching.grounds))
+        more = "widen the space" if every else "widen the space, or the window where that is less than the strategy needs to warm up"
+        raise NothingMade(f"none of {searching.total:,} combinations has a {searching.search.objective}: {why}; {more}")
     best = int(order[0])
     ground, draft = searching.grounds[searching.task_of(best).ground], book.drafts[best]
     assert draft
@@ -202,9 +204,10 @@ def found_of(settings: Settings, done: Finish) -> Found:
     return Found(name, settings.resolved, search.objective, search.least_trades, table, axes, best, run, verdict, result)
 
 
-def rarely(search: Sweep) -> str:
+def rarely(search: Sweep, bars: int) -> str:
     """Why trials that were made have no objective."""
-    return f"none of them traded {search.least_trades} times (sweep.least_trades)" if search.least_trades else "none of them traded"
+    often = f" {search.least_trades} times" if search.least_trades else ""
+    return f"none of them traded{often} in {bars:,} bars{' (sweep.least_trades)' if often else ''}"
 
 
 def run_of(settings: Settings, ground: Ground, name: str, strategy: Any, generated: bool = False) -> Run:

@@ -186,6 +186,15 @@ def test_multirun_runs_each_combination(run: Run) -> None:
         "[4/4] strategy=breakout limit=30",
     ]
     assert out.count("final equity") == 4
+    assert out.count("reached take and stop, the worse assumed") == out.count("kernel: ") + out.count("loop: ") == 4
+
+
+def test_a_history_too_short_for_the_rules_is_told(run: Run) -> None:
+    """A result of nothing is not taken for one of a strategy that found nothing to do."""
+    assert run("ingest", "since_days=1")[0] == 0
+    code, _, err = run("backtest", "strategy=ema_trend", "limit=5")
+    assert code == 0
+    assert "warning: no position was wanted in 5 bars: the rules never fired, or there are fewer bars than they need to warm up" in err
 
 
 def test_an_interrupt_is_said_in_a_sentence(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,6 +85,10 @@ def test_a_space_that_is_too_large_is_asked_for_twice(service: DataService) -> N
         (("sweep=nothing",), "unknown sweep 'nothing'"),
         (("strategy.volume_threshold=100",), "none of 18 combinations has a sharpe: none of them traded"),
         (
+            ("limit=9",),
+            "in 9 bars (sweep.least_trades); widen the space, or the window where that is less than the strategy needs to warm up",
+        ),
+        (
             ("strategy.volume_threshold=100", "sweep.objective=total_return"),
             "none of 18 combinations has a total_return: none of them traded",
         ),
