@@ -181,4 +181,5 @@ def trades(run: Run) -> str:
 
 def terms(run: Run) -> str:
     """Inputs of the simulation and the whole configuration, folded."""
-    return card("How it was made", folded({"Simulation inputs": run.result["simulation"], "Configuration": run.settings}))
+    told = folded({"Simulation inputs": run.result["simulation"], "Configuration": run.settings})
+    return card("How it was made", told, f"{run.result['engine']}: {run.result['engine_reason']}")

@@ -36,6 +36,7 @@ PROBE = 8
 ROUND = 32
 BATCH_S = 1.0
 LONGEST_BATCH = 4096
+NUMBERS = frozenset({int, float, type(None)})
 
 PoolOf = Callable[[Sequence[Bench], Mapping[str, Template], float], AbstractContextManager[Pool]]
 
@@ -101,8 +102,28 @@ def spaces_of(search: Sweep, templates: Mapping[str, Template]) -> list[Space]:
     """
     if not search.strategies:
         raise ConfigError("sweep.strategies={} names no strategy; choose a space with sweep=NAME or strategy=NAME")
-    whole = {name: {k: int in plain_types(f) for k, f in fields_of(template.kind).items()} for name, template in templates.items()}
-    return [space_of(name, given, whole[name]) for name, given in search.strategies.items()]
+    kinds = {name: {k: plain_types(f) for k, f in fields_of(template.kind).items()} for name, template in templates.items()}
+    whole = {name: {k: int in types for k, types in own.items()} for name, own in kinds.items()}
+    spaces = [space_of(name, given, whole[name]) for name, given in search.strategies.items()]
+    for space in spaces:
+        for axis in space.axes:
+            check_numbers(space.strategy, axis, kinds[space.strategy][axis.name])
+    return spaces
+
+
+def check_numbers(strategy: str, axis: Axis, kinds: Set[Any]) -> None:
+    """Refuse what no number can be read from; a value that is out of bounds is a combination that is refused, and counted.
+
+    Args:
+        kinds: types that the parameter takes.
+    """
+    if not kinds or not kinds <= NUMBERS:
+        return
+    for value in axis.values:
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            raise ConfigError(
+                f"sweep.strategies.{strategy}.{axis.name}: {value!r} is no number; give a list of them, or a range such as 5..20/5"
+            )
 
 
 def grounds_of(settings: Settings, service: DataService) -> list[Ground]:

@@ -80,6 +80,7 @@ def test_a_space_that_is_too_large_is_asked_for_twice(service: DataService) -> N
     [
         (("sweep.strategies.ema_trend.ema_fast=[30,40]",), "none of 12 combinations has a sharpe: ema_fast"),
         (("sweep.strategies.ema_trend.ema_fast=[[3,5]]",), "ema_fast: [3, 5] is no single value"),
+        (("sweep.strategies.ema_trend.ema_fast=[3,5x]",), "sweep.strategies.ema_trend.ema_fast: '5x' is no number"),
         (("ray.use=sometimes",), "auto, always, never"),
         (("ray.address=127.0.0.1:1",), "ray.address=127.0.0.1:1 cannot be reached"),
         (("sweep=nothing",), "unknown sweep 'nothing'"),
