@@ -31,9 +31,21 @@ def evidence(
         cost=settings.costs.taker_fee + settings.costs.slippage,
         trials=max(ever.count, 1),
         trial_deviation=ever.deviation,
-        effective_trials=effective_trials(blocks.sums) if blocks else nan,
+        effective_trials=worth(max(ever.count, 1), blocks),
         blocks=blocks,
         candidates=candidates,
         seed=settings.seed,
         in_sample_sharpe=in_sample_sharpe,
     )
+
+
+def worth(trials: int, blocks: Blocks | None) -> float:
+    """Independent trials that all are worth: those of this search by how they move together, each of the others as one.
+
+    Of the others only the Sharpes are known. Were they left out, the best of a search, run once more alone or among its copies, would be
+    told that there was hardly any luck.
+    """
+    if blocks is None:
+        return float(trials)
+    earlier: int = max(trials - blocks.sums.shape[1], 0)
+    return effective_trials(blocks.sums) + earlier

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from alpha_arena.backtest import overfitting, statistics
 from alpha_arena.backtest.evidence import Evidence, measured
 from alpha_arena.backtest.verdict import Reason, Verdict, judge
+from alpha_arena.wiring.judging import worth
 
 COST, DRAWS = 0.0005, 200
 ORDER = ("REJECT", "WEAK", "PASS")
@@ -228,6 +229,17 @@ def test_a_long_history_needs_bounded_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
+
+
+def test_the_best_of_a_search_does_not_look_better_alone_or_among_its_copies() -> None:
+    """What was tried before is not forgotten: it is worth at least as many trials as in the search that found it."""
+    noise = np.random.default_rng(0).normal(0, 0.01, (800, 300))
+    copies = noise[:, :1] * np.linspace(0.99, 1.01, 1000)
+    found = worth(300, overfitting.blocks_of(noise))
+    assert found == pytest.approx(300, rel=0.1)
+    assert worth(300, None) >= found
+    assert worth(1300, overfitting.blocks_of(copies)) >= found
+    assert worth(1, None) == 1
 
 
 @given(st.integers(0, 20), st.floats(2, 500))
