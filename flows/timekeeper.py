@@ -76,10 +76,12 @@ class Timekeeper:
         self.wall = wall
         self._turn = threading.Lock()
 
-    def start(self) -> None:
-        """Go on where the clock rests."""
+    def start(self) -> str:
+        """Go on where the clock rests; the market's time from which it goes on, for people."""
         with self._turn:
-            write_clock(self.service, started(read_clock(self.service), self.wall(), self.pace.speed, self.pace.follows_wall))
+            row = started(read_clock(self.service), self.wall(), self.pace.speed, self.pace.follows_wall)
+            write_clock(self.service, row)
+        return told(row, row.wall0)
 
     def beat(self, lost_ms: float = 0.0) -> None:
         """Give a sign of life; does nothing once stopped. lost_ms: as in `beaten`."""
@@ -98,7 +100,12 @@ class Timekeeper:
     def shown(self) -> str:
         """The market's time to the second, for people."""
         row = read_clock(self.service)
-        return datetime.fromtimestamp(row.now_ms(self.wall()) / 1000, UTC).isoformat(" ", "seconds") if row else "unknown"
+        return told(row, self.wall()) if row else "unknown"
+
+
+def told(row: ClockRow, wall_ms: float) -> str:
+    """The market's time to the second at a wall time in ms."""
+    return datetime.fromtimestamp(row.now_ms(wall_ms) / 1000, UTC).isoformat(" ", "seconds")
 
 
 class Pulse:

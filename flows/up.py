@@ -70,8 +70,7 @@ def keep(plan: Plan, keeper: Timekeeper) -> int:
     """Start the clock and the children; 0 once all have stopped."""
     log = Journal(plan.folder)
     try:
-        keeper.start()
-        log("up", f"the market's clock is at {keeper.shown()}; Prefect's page will be {plan.prefect_url.removesuffix('/api')}")
+        log("up", f"the market's clock is at {keeper.start()}; Prefect's page will be {plan.prefect_url.removesuffix('/api')}")
         log("up", f"all that is said goes to {plan.folder / LOG_NAME}")
         asyncio.run(supervise(children_of(plan, Once(lambda: announce(plan))), log, keeper))
         log("up", f"stopped; the market's clock rests at {keeper.shown()}")

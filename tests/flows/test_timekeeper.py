@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,16 @@ def test_the_keeper_writes_what_every_process_reads(service: DataService) -> Non
     row = read_clock(service)
     assert row
     assert row.epoch == 1
+
+
+def test_a_start_tells_the_time_at_which_the_clock_has_rested(service: DataService) -> None:
+    """Also where a second passes at each look at the wall, which is a minute of the market."""
+    wall = count(WALL, 1_000)
+    first, second = (Timekeeper(service, Pace(SPEED, follows_wall=False), lambda: next(wall)) for _ in range(2))
+    first.start()
+    first.stop()
+    rested = first.shown()
+    assert second.start() == rested == "2023-11-14 22:14:20+00:00"
 
 
 def test_a_beat_that_fails_is_told_once_and_loses_nothing() -> None:
