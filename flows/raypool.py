@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
+
+import psutil
 
 from alpha_arena.backtest.pool import AHEAD, Job, Worker
 from alpha_arena.backtest.space import Template
@@ -23,6 +25,10 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 CONNECT_S = 5.0
 START_S = 120.0
+STARTS = 3
+GONE_S = 30.0
+# of Ray's own processes within half a minute, which is little on a machine that does much else; there is no setting for it
+LATE = "timed out during startup"
 LOOPBACK = "127.0.0.1"
 # how a client of HTTP/2 opens; a server answers by a frame of its settings
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -184,12 +190,36 @@ def _connect(ray: Any, cluster: Cluster, plugins: Sequence[str]) -> None:
     try:
         _knock(cluster.address)
         given = own if cluster.address == LOCAL else {}
-        ray.init(cluster.address, **given, log_to_driver=False, logging_level="ERROR", runtime_env=environment)
+        how = {**given, "log_to_driver": False, "logging_level": "ERROR", "runtime_env": environment}
+        _patiently(lambda: ray.init(cluster.address, **how))
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"ray.address={cluster.address} cannot be reached ({first_line(error)}); start a cluster with `ray start --head`, "
             "give its HOST:PORT, or leave ray.address=local"
         ) from None
+
+
+def _patiently(start: Callable[[], object]) -> None:
+    """Start Ray, again where it came up too late; of a start that failed nothing is left.
+
+    Raises:
+        RayFailed: it came up too late each time. Whatever else the start raised.
+    """
+    for left in reversed(range(STARTS)):
+        before = set(psutil.Process().children(recursive=True))
+        try:
+            start()
+            return
+        except Exception as error:
+            if LATE not in str(error):
+                raise
+        late = set(psutil.Process().children(recursive=True)) - before
+        for process in late:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(late, GONE_S)
+        if not left:
+            raise RayFailed(f"Ray has not started in {STARTS} attempts, other work holds the cores; wait for it, or give ray.use=never")
 
 
 def _knock(address: str) -> None:

@@ -16,7 +16,7 @@ from alpha_arena.settings.laboratory import Cluster
 
 MANY = ("sweep.strategies.ema_trend.take_profit_atr=1..8/0.1",)
 COMBINATIONS = 18 * 71
-LIMIT_S = 240
+LIMIT_S = 540
 ACTOR = "ray::_Actor"
 SEVERAL = "Found multiple active Ray instances"
 PLUGIN = '''

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psutil
@@ -27,7 +27,7 @@ from alpha_arena.data.trials import times_tried
 from alpha_arena.settings import load
 from alpha_arena.wiring.searching import Searching
 from benchmarks.sweeps import cluster
-from flows.raypool import ray_pool
+from flows.raypool import RayFailed, _connect, ray_pool
 from flows.sweeps import pool_for, wants_ray
 
 # one Ray at a time: each takes both cores for seconds to start
@@ -44,7 +44,14 @@ from alpha_arena.wiring.sweeping import run_sweep
 from flows.sweeps import pool_for
 
 settings = load("sweep", sys.argv[1:])
-run_sweep(settings, DataService(settings.database_url), partial(pool_for, settings), 1, lambda done, total: print(done, total, flush=True))
+
+
+def wait_for_the_end(done, total):
+    print(done, total, flush=True)
+    sys.stdin.read()
+
+
+run_sweep(settings, DataService(settings.database_url), partial(pool_for, settings), 1, wait_for_the_end)
 """
 
 
@@ -96,7 +103,8 @@ def test_workers_that_are_killed_are_replaced(service: DataService) -> None:
 def test_a_driver_that_is_killed_leaves_what_was_finished(service: DataService, url: str) -> None:
     """Its workers end by themselves (two agents of Ray after a minute), and the same command repeats nothing."""
     command = [sys.executable, "-c", DRIVER, *SPACE, *MANY, "ray.use=always", "ray.workers=2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+    # it would have ended by itself, had the machine kept this process waiting
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout
         assert driver.stdout.readline().endswith(f"{COMBINATIONS}\n")
         family = psutil.Process(driver.pid).children(recursive=True)
@@ -241,6 +249,31 @@ def test_ray_is_taken_where_it_is_worth_its_start(overrides: tuple[str, ...], es
     settings = load("sweep", [*SPACE, *overrides])
     assert settings.cluster
     assert wants_ray(settings.cluster, estimate_s) == ray
+
+
+class Late:
+    """A Ray that comes up too late so many times, and leaves a process behind each time."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.left: list[subprocess.Popen[bytes]] = []
+
+    def init(self, *_: object, **more: object) -> None:
+        """As Ray's own, which raises no class of its own."""
+        if len(self.left) < self.times:
+            self.left.append(subprocess.Popen(["sleep", "600"]))
+            raise Exception("The current node timed out during startup. This could happen because some of the raylet failed")
+
+
+@pytest.mark.parametrize(("times", "starts"), [(2, True), (3, False)])
+def test_a_start_that_came_too_late_is_tried_again(times: int, starts: bool) -> None:
+    """As on a machine that does much else; and no process of it goes on beside the next."""
+    ray = Late(times)
+    with nullcontext() if starts else pytest.raises(RayFailed, match=r"not started in 3 attempts, .* or give ray.use=never"):
+        _connect(ray, local(1), ())
+    assert [psutil.pid_exists(one.pid) for one in ray.left] == [False] * times
+    for one in ray.left:
+        one.wait()
 
 
 def test_threads_say_that_they_are(service: DataService) -> None:
