@@ -258,10 +258,10 @@ def test_text_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_start_takes_no_longer_than_it_must() -> None:
-    """A command that only shows its configuration, in processor seconds; the machine may be busy."""
-    began = time.process_time()
+    """A command that only shows its configuration, in processor seconds of this thread: the machine, and others here, may be busy."""
+    began = time.thread_time()
     assert main(["backtest", "--cfg", "job"]) == 0
-    assert time.process_time() - began < 2.0
+    assert time.thread_time() - began < 2.0
 
 
 def test_a_gap_is_found_and_repaired_from_its_own_source(run: Run) -> None:

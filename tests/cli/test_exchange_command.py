@@ -36,7 +36,7 @@ from alpha_arena.wiring.embedded import (
 from alpha_arena.wiring.live import pace_of
 
 FIRST_S = 120.0
-STOP_S = 20.0
+STOP_S = 60.0
 HOUR_MS = 3_600_000
 
 
@@ -54,7 +54,7 @@ class Exchange:
     def get(self, path: str, token: str = "") -> tuple[dict[str, Any], dict[str, str]]:
         """A public answer, or with a token one of the control plane, and its headers."""
         asked = urllib.request.Request(f"{self.line['url']}{path}", headers={"authorization": f"Bearer {token}"} if token else {})
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=10) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=STOP_S) as answer:
             return json.loads(answer.read()), {name.lower(): value for name, value in answer.headers.items()}
 
     def stop(self, number: int) -> tuple[int, str, str]:

@@ -32,7 +32,8 @@ from trading import booking, decision, opened
 from alpha_arena.core.errors import AlreadyDecided
 from alpha_arena.core.types import Order
 from alpha_arena.data.service import DataService
-service = DataService(sys.argv[1])
+# turns are waited for however slow the disk is
+service = DataService(sys.argv[1], busy_ms=60_000)
 print("ready", flush=True)
 sys.stdin.readline()
 """

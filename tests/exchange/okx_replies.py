@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +16,11 @@ UNIT_MS = {"m": 60_000, "H": 3_600_000, "D": 86_400_000}
 
 @dataclass
 class Reply:
-    """One answer; hang_s: how long the server is silent first."""
+    """One answer; silent: none is given as long as the server stands."""
 
     body: str
     status: int = 200
-    hang_s: float = 0.0
+    silent: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -96,13 +95,17 @@ def settlement(ts: int) -> dict[str, str]:
 def serving(market: Market) -> Iterator[Market]:
     """The market behind HTTP on a free port of loopback."""
 
+    over = threading.Event()
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             reply = market.answer(url.path, dict(parse_qsl(url.query)))
-            time.sleep(reply.hang_s)
+            if reply.silent:
+                over.wait()
+                return
             body = reply.body.encode()
             self.send_response(reply.status)
             for name, value in ({"Content-Type": "application/json", "Content-Length": str(len(body))} | reply.headers).items():
@@ -126,6 +129,7 @@ def serving(market: Market) -> Iterator[Market]:
     try:
         yield market
     finally:
+        over.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -63,7 +63,7 @@ def play(story: Callable[[Bench, PrefectServer], Awaitable[None]]) -> None:
             await server.free([])
             await story(bench, server)
 
-    asyncio.run(asyncio.wait_for(go(), 60.0))
+    asyncio.run(asyncio.wait_for(go(), 240.0))
 
 
 def test_a_run_is_taken_executed_and_shown() -> None:

@@ -18,7 +18,8 @@ from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.lock import only_one
 from flows.supervisor import Child, Supervisor, restart_wait_s
 
-LIMIT_S = 15.0
+# several starts of Python, one after the other, on a busy machine
+LIMIT_S = 90.0
 
 CHILDREN = {
     "steady": """

@@ -26,7 +26,7 @@ from alpha_arena.settings import load
 from flows.up import Journal, main, spaced
 
 FIRST_S = 240.0
-STOP_S = 20.0
+STOP_S = 60.0
 HOUR_MS = 3_600_000
 DECIDED = r"^runner .* exposure"
 
@@ -149,7 +149,7 @@ def test_a_market_without_a_future_is_refused(tmp_path: Path) -> None:
 def test_up_trades_shows_a_page_stops_on_interrupt_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """D23, D27: a second start repeats nothing, and a second `up` beside the first is refused."""
     with up_in(tmp_path) as first:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{first.line()}/healthz", timeout=10) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{first.line()}/healthz", timeout=STOP_S) as answer:
             assert answer.status == 200
         first.seen(DECIDED)
         with up_in(tmp_path) as second:
@@ -161,7 +161,7 @@ def test_up_trades_shows_a_page_stops_on_interrupt_and_goes_on_where_it_stopped(
     assert len(before) >= 3
     assert all(len(found) > 700 for found in before.values()), "30 days of catch-up"
     with up_in(tmp_path) as again:
-        assert again.seen(r"clock is at (\S+ \S+?);")[1][:16] == rested[:16]
+        assert again.seen(r"clock is at (\S+ \S+?);")[1] == rested
         again.seen(DECIDED)
         assert again.interrupt() == 0
     assert_goes_on(before, bars(tmp_path))
@@ -209,7 +209,8 @@ def test_up_trades_accounts_at_the_embedded_exchange_through_kills_and_closes_wh
         first.seen(DECIDED)
         held = engaged(tmp_path)
         subprocess.run([sys.executable, "-m", "alpha_arena.cli", "kill", "policy=flatten", url], check=True, capture_output=True)
-        if held:
+        # else a decision has closed it meanwhile, or it has been closed at once
+        if held and engaged(tmp_path):
             first.seen("positions are to be closed")
         assert first.interrupt() == 0
     decided = bars(tmp_path)

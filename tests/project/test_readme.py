@@ -77,23 +77,25 @@ def test_make_run_trades_on_paper_until_it_is_interrupted(tmp_path: Path) -> Non
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     for stamp in ("uv.ok", "run.ok"):
         (ROOT / ".venv" / stamp).touch()
-    process = subprocess.Popen(
-        ["make", "run", "ARGS=monitor.port=0"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    # a pipe that nobody reads would stop it once it is full
+    with (tmp_path / "said.txt").open("w") as said:
+        process = subprocess.Popen(
+            ["make", "run", "ARGS=monitor.port=0"],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            start_new_session=True,
+        )
     assert process.stdout
     try:
         address = next(line for line in process.stdout if line.startswith("http"))
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address.strip())
-        assert first_trade(tmp_path, process)
+        assert first_trade(tmp_path, process), (tmp_path / "said.txt").read_text()
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
 
 
 def first_trade(folder: Path, process: subprocess.Popen[str]) -> bool:
