@@ -18,11 +18,11 @@ test: .venv/test.ok check
 	rm -f .coverage*
 	# coverage does not see into compiled code: what is compiled runs once as plain Python
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 $(PLAIN) -m "not slow and not chaos" --cov --cov-report=
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow and not chaos" --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not chaos" --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 
 # the suites that take longer
 test-all: .venv/test.ok
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
+	$(BIN)/python -m pytest -q -n 2 -m slow
 
 # every fault at every point; how long it takes is in docs/numbers.md
 chaos: .venv/test.ok

@@ -19,9 +19,16 @@ GUARD = str(Path(__file__).resolve().parent / "guard")
 sys.path.append(GUARD)
 
 import loopback_only  # noqa: E402
+import turns  # noqa: E402
 
 # processes that tests start are guarded as well
 os.environ["PYTHONPATH"] = loopback_only.environment(os.environ, GUARD, os.pathsep)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> turns.Turns:
+    """Called with several workers only."""
+    return turns.Turns(config, log)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

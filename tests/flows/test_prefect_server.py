@@ -46,9 +46,11 @@ class Bench:
         return work
 
     async def asked(self, server: PrefectServer, job: str) -> Run:
-        """A run of the job that is due now."""
+        """A new run of the job that is due now."""
+        before = {run.id for run in await server.due(time.time())}
         await server.request(job, time.time() - 0.5)
-        return next(run for run in await server.due(time.time()) if run.job == job and not run.by_schedule)
+        (made,) = (run for run in await server.due(time.time()) if run.job == job and not run.by_schedule and run.id not in before)
+        return made
 
 
 def play(story: Callable[[Bench, PrefectServer], Awaitable[None]]) -> None:

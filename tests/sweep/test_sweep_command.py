@@ -68,7 +68,7 @@ def test_what_it_says_to_people(service: DataService, capsys: pytest.CaptureFixt
 
 def test_a_space_that_is_too_large_is_asked_for_twice(service: DataService) -> None:
     """How many, how long, and what to say; confirmed it goes on."""
-    settings = load("sweep", [*SPACE, "sweep.most=10"])
+    settings = load("sweep", [*SPACE, "sweep.most=10", "ray.workers=2"])
     with pytest.raises(Exception, match=r"18 combinations, about \d+ s on 2 workers, more than sweep\.most=10.*confirm=true"):
         run_sweep(settings, service, threads, 0)
     assert times_tried(service, BTC, "1h") == 0
