@@ -33,6 +33,8 @@ ISOLATED = "isolated"
 CURRENCY = "USDT"
 PAGE = 100
 RECENT_MS = 3 * 86_400_000 - 3_600_000
+# of every order that is sent, so that the dead-man switch leaves others' alone (at most 16 letters and digits)
+TAG = "alphaarena"
 CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 PROTECTIONS = ("conditional", "oco")
 GONE = ("51400", "51503", UNKNOWN_ORDER)
@@ -226,6 +228,7 @@ class OkxAccount:
             "ordType": request.kind,
             "sz": rows.contracts(request.quantity, rules.size),
             "clOrdId": request.client_id,
+            "tag": TAG,
         }
         if request.price is not None:
             body["px"] = plain(request.price)
@@ -274,6 +277,7 @@ class OkxAccount:
             "algoClOrdId": client_id,
             # without it ccxt makes up a name of its own
             "clOrdId": client_id,
+            "tag": TAG,
             **levels(stop, take),
         }
         return str(row_of(self.ask.post("trade/order-algo", body), "trade/order-algo")["algoId"])
@@ -297,8 +301,8 @@ class OkxAccount:
         self.ask.post("account/set-position-mode", {"posMode": "net_mode"})
 
     def cancel_all_after(self, seconds: int) -> None:
-        """The dead-man switch; 0 switches it off."""
-        self.ask.post("trade/cancel-all-after", {"timeOut": str(seconds)})
+        """The dead-man switch of own orders; 0 switches it off."""
+        self.ask.post("trade/cancel-all-after", {"timeOut": str(seconds), "tag": TAG})
 
 
 def levels(stop: Decimal | None, take: Decimal | None) -> dict[str, str]:

@@ -212,6 +212,20 @@ def test_the_dead_man_s_switch_cancels_orders_and_leaves_protection() -> None:
     assert [algo.state for algo in client.algos.values()] == ["live"]
 
 
+@pytest.mark.parametrize(("before", "now"), [(0, {}), (MINUTE, {"": MINUTE})])
+def test_a_ledger_of_before_the_switch_knew_tags_is_read(before: int, now: dict[str, int], tmp_path: Path) -> None:
+    made, client = exchange([FLAT])
+    made.books = Books(tmp_path / "a.db")
+    made.cashier.touch(client, "client", client.api_key, client)
+    made.save()
+    made.books.connection.execute("UPDATE things SET content = json_set(content, '$.cancel_after_ms', ?) WHERE kind = 'client'", (before,))
+    again, _ = exchange([FLAT])
+    again.clients.clear()
+    made.books.load(again)
+    assert [one.cancel_after_ms for one in again.clients.values()] == [now]
+    made.close()
+
+
 MOVES = st.lists(
     st.tuples(
         st.floats(-0.02, 0.02),
@@ -278,6 +292,7 @@ def test_a_ledger_goes_on_where_it_stopped_and_the_same_history_has_the_same_has
         made.place(client, ticket("buy", 5, stop=39_000, take=42_000))
         made.set_leverage(client, SWAP, "isolated", Decimal(7))
         made.place(client, ticket("buy", 1, 39_500))
+        made.cancel_all_after(client, 2 * HOUR // 1000, "mine")
         made.save()
         shutil.copy(tmp_path / f"{name}.db", tmp_path / f"{name}.copy.db")
         shutil.copy(tmp_path / f"{name}.db-wal", tmp_path / f"{name}.copy.db-wal")

@@ -112,6 +112,28 @@ def test_pending_orders_are_canceled_when_nobody_calls_any_more(one: Caller) -> 
     assert one.get("trade/orders-pending")["data"] == []
 
 
+def test_a_tag_s_switch_cancels_orders_of_that_tag_alone(one: Caller) -> None:
+    """Wire, section 1.2: each tag has a switch and a limit of its own."""
+    for name, tag in (("plain", None), ("mine", "mine"), ("theirs", "theirs")):
+        one.order(ordType="limit", px="59000", clOrdId=name, tag=tag)
+    told = [one.post("trade/cancel-all-after", {"timeOut": timeout, "tag": tag}) for timeout, tag in (("10", "mine"), ("20", "theirs"))]
+    assert [(code(answer), answer["data"][0]["tag"]) for answer in told] == [("0", "mine"), ("0", "theirs")]
+    assert code(one.post("trade/cancel-all-after", {"timeOut": "10", "tag": "mine"})) == "50011"
+    one.wire.pass_time(11)
+    assert {row["clOrdId"] for row in one.get("trade/orders-pending")["data"]} == {"plain", "theirs"}
+    assert code(one.post("trade/cancel-all-after", {"timeOut": "0", "tag": "theirs"})) == "0"
+    one.wire.pass_time(11)
+    assert {row["clOrdId"] for row in one.get("trade/orders-pending")["data"]} == {"plain", "theirs"}
+
+
+@pytest.mark.parametrize("tag", ["a" * 17, "a-b", 7])
+def test_a_switch_of_a_tag_that_cannot_be_is_refused(tag: object, one: Caller) -> None:
+    one.order(ordType="limit", px="59000", clOrdId="rests")
+    assert code(one.post("trade/cancel-all-after", {"timeOut": "10", "tag": tag})) == "51000"
+    one.wire.pass_time(11)
+    assert len(one.get("trade/orders-pending")["data"]) == 1
+
+
 def test_what_was_answered_is_in_the_books(tmp_path: Path) -> None:
     """D24: whatever became of the reply, the order is written before it leaves (faults: A1)."""
     wire = Wire(exchange(SimClock.stepped(NOW), Books(tmp_path / "exchange.db")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from decimal import Decimal
 from math import nan
 from pathlib import Path
@@ -21,6 +22,7 @@ from alpha_arena.data.controls import Controls
 from alpha_arena.exchange.embedded.contracts import Profile
 from alpha_arena.exchange.embedded.faults import Lag, Rule
 from alpha_arena.exchange.embedded.feed import Feed, Replay
+from alpha_arena.exchange.embedded.ports import Ticket
 from alpha_arena.execution.live import LiveExecutor
 from alpha_arena.execution.protection import fits
 from alpha_arena.execution.reconcile import Unreconciled
@@ -28,6 +30,7 @@ from alpha_arena.execution.reconcile import Unreconciled
 MINUTE, HOUR = 60_000, 3_600_000
 START = 1_704_067_200_000
 BARS = 600
+BY_HAND = Ticket(SWAP, "isolated", "buy", "limit", Decimal(1), Decimal(39_400))
 SEND = {"method": "POST", "path": "trade/order"}
 
 
@@ -203,6 +206,21 @@ def test_a_trade_by_hand_and_a_liquidation_are_adopted_and_halt(made: Rig) -> No
     made.exchange.liquidate(made.client, SWAP)
     assert settled(made).position(BTC).quantity == 0
     assert "forced by the exchange" in made.ledger.halted()
+
+
+def test_the_dead_man_s_switch_leaves_others_orders_alone(made: Rig) -> None:
+    """A12: nobody comes back; what somebody else left, with a tag of its own or without one, still rests."""
+    executor = made.executor(hourly())
+    executor.recover()
+    order = Order("aa0001", BTC, 0.1, kind="limit", price=39_500.0)
+    made.ledger.intend_order(order, made.clock.now_ms(), "decided")
+    assert executor.submit(order).state == "WORKING"
+    others = [made.exchange.place(made.client, replace(BY_HAND, tag=tag)) for tag in ("", "theirs")]
+    executor.recover()
+    made.sleep(executor.pace.dead_man_s + 1)
+    own = next(one for one in made.client.orders.values() if one.cl_ord_id == "aa0001")
+    assert (own.state, own.cancel_source) == ("canceled", "20")
+    assert [one.state for one in others] == ["live", "live"]
 
 
 def test_a_kill_switch_flattens_at_the_exchange(made: Rig) -> None:

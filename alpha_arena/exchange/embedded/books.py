@@ -134,5 +134,8 @@ def _written(kind: str, thing: Any) -> str:
 
 def _client(content: str) -> Client:
     read = AMOUNTS.validate_json(content)
+    if isinstance(read["cancel_after_ms"], int):
+        # as it was written before the switch knew tags
+        read["cancel_after_ms"] = {"": read["cancel_after_ms"]} if read["cancel_after_ms"] else {}
     levers = {(key.partition("|")[0], key.partition("|")[2]): Decimal(value) for key, value in read.pop("levers").items()}
     return Client(cash=Decimal(read.pop("cash")), levers=levers, **read)

@@ -154,12 +154,12 @@ class EmbeddedExchange(Accounts):
         play.arrive(client, order, self.now(order.inst_id)._replace(ts=ts, volume=0.0))
 
     def _expire(self, now_ms: int) -> None:
-        """The dead-man switch: pending orders are canceled, algos stay."""
+        """The dead-man switches: pending orders of their tag are canceled, algos stay."""
         for client in self.clients.values():
-            if client.cancel_after_ms and client.cancel_after_ms <= now_ms:
-                for order in [order for order in client.orders.values() if order.open]:
-                    self._end(client, order, BY_TIMER, client.cancel_after_ms)
-                client.cancel_after_ms = 0
+            for due_ms, tag in sorted((due_ms, tag) for tag, due_ms in client.cancel_after_ms.items() if due_ms <= now_ms):
+                for order in [order for order in client.orders.values() if order.open and tag in ("", order.tag)]:
+                    self._end(client, order, BY_TIMER, due_ms)
+                del client.cancel_after_ms[tag]
                 self.cashier.touch(client, "client", client.api_key, client)
 
     def refuse_duplicate(self, client: Client, cl_ord_id: str) -> None:
@@ -328,9 +328,11 @@ class EmbeddedExchange(Accounts):
         side = "sell" if held.pos > 0 else "buy"
         self.place(client, Ticket(inst_id, mgn_mode, side, "market", abs(held.pos), cl_ord_id=cl_ord_id, reduce_only=True))
 
-    def cancel_all_after(self, client: Client, seconds: int) -> None:
-        """The dead-man switch; 0 switches it off."""
-        client.cancel_after_ms = self.clock.now_ms() + seconds * 1000 if seconds else 0
+    def cancel_all_after(self, client: Client, seconds: int, tag: str = "") -> None:
+        """The dead-man switch of a tag's orders, "" for all of the account; 0 switches it off."""
+        client.cancel_after_ms.pop(tag, None)
+        if seconds:
+            client.cancel_after_ms[tag] = self.clock.now_ms() + seconds * 1000
         self.cashier.touch(client, "client", client.api_key, client)
 
     def external_trade(self, client: Client, inst_id: str, side: str, sz: Decimal) -> None:

@@ -12,7 +12,7 @@ from alpha_arena.exchange.embedded.ports import Exchange
 from alpha_arena.exchange.embedded.rows import Row
 from alpha_arena.exchange.embedded.state import Client, Rejection
 
-Key = Literal["ip", "ip+instType", "ip+instId", "user", "user+instId"]
+Key = Literal["ip", "ip+instType", "ip+instId", "user", "user+instId", "user+tag"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,10 @@ class Holding:
 
 @dataclass(slots=True)
 class Client:
-    """One account with its keys. levers: by (inst_id, mgn_mode). orders, algos: all, by id; fills, bills: oldest first."""
+    """One account with its keys. levers: by (inst_id, mgn_mode). orders, algos: all, by id; fills, bills: oldest first.
+
+    cancel_after_ms: when the dead-man switch of a tag cancels that tag's orders, that of "" all orders.
+    """
 
     name: str
     uid: str
@@ -201,4 +204,4 @@ class Client:
     fills: list[FillRow] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
     holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
-    cancel_after_ms: int = 0
+    cancel_after_ms: dict[str, int] = field(default_factory=dict)

@@ -48,7 +48,7 @@ TABLE: Final = (
     Route("GET", "trade/fills", trade.fills, True, 60, "user"),
     Route("GET", "trade/fills-history", trade.fills_history, True, 10, "user"),
     Route("POST", "trade/close-position", trade.close_position, True, 20, "user+instId"),
-    Route("POST", "trade/cancel-all-after", trade.cancel_all_after, True, 1, "user", window_ms=1_000),
+    Route("POST", "trade/cancel-all-after", trade.cancel_all_after, True, 1, "user+tag", window_ms=1_000),
     Route("POST", "trade/order-algo", trade.place_algo, True, 20, "user+instId"),
     Route("POST", "trade/cancel-algos", trade.cancel_algos, True, 20, "user"),
     Route("GET", "trade/order-algo", trade.algo, True, 20, "user"),

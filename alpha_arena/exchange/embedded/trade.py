@@ -159,13 +159,14 @@ def close_position(call: Call) -> Answer:
 
 
 def cancel_all_after(call: Call) -> Answer:
-    """POST trade/cancel-all-after: the dead-man switch, 10 to 120 s, 0 switches it off."""
+    """POST trade/cancel-all-after: the dead-man switch of a tag's orders, of all without one; 10 to 120 s, 0 switches it off."""
     seconds = checks.number(call.body, "timeOut") if isinstance(call.body, dict) else None
     if seconds is None or seconds % 1 or (seconds and not SHORTEST_S <= seconds <= LONGEST_S):
         raise wrong("timeOut")
-    call.exchange.cancel_all_after(call.client, int(seconds))
+    tag = checks.name(call.body, "tag", checks.TAG)
+    call.exchange.cancel_all_after(call.client, int(seconds), tag)
     due = call.now_ms + int(seconds) * 1000 if seconds else 0
-    return Answer([{"triggerTime": str(due), "tag": str(call.body.get("tag") or ""), "ts": str(call.now_ms)}])
+    return Answer([{"triggerTime": str(due), "tag": tag, "ts": str(call.now_ms)}])
 
 
 def find_order(call: Call, inst_id: str, ord_id: str, cl_ord_id: str) -> PlacedOrder | None:

@@ -209,6 +209,9 @@ class Wire:
         orders = body if isinstance(body, list) else [body or query]
         if route.key == "user":
             return self._limit(route, owner.uid)
+        if route.key == "user+tag":
+            tag = body.get("tag") if isinstance(body, dict) else ""
+            return self._limit(route, f"{owner.uid} {tag or ''}")
         counted = SINGLE.get(route.path, route) if len(orders) == 1 else route
         instruments = Counter(str(order.get("instId", "")) for order in orders if isinstance(order, dict))
         for instrument, count in instruments.items():
