@@ -232,7 +232,7 @@ class Process:
             AlphaArenaError: the account could not be looked at, or not be traded.
         """
         blind = self.blind()
-        lease = Lease(self.service, f"account:{self.venue.name}:{self.venue.config().uid}", LEASE_S)
+        lease = self.lease(f"account:{self.venue.name}:{self.venue.config().uid}")
         lease.acquire()
         try:
             self.trade(self.desk(lease))
@@ -246,6 +246,10 @@ class Process:
         lease.release()
         if blind:
             raise blind
+
+    def lease(self, name: str) -> Lease:
+        """Under which it acts."""
+        return Lease(self.service, name, LEASE_S)
 
     def blind(self) -> AlphaArenaError | None:
         """Why there are no new candles, where there are none: the account is looked at all the same."""
