@@ -20,6 +20,7 @@ from alpha_arena.exchange.embedded.state import Client, Rejection
 
 FLAT = (40_000.0, 40_000.0, 40_000.0, 40_000.0, 1_000.0)
 FEE = Decimal("0.0005")
+EXACT = Decimal("1e-12")
 
 
 def filled(client: Client) -> list[tuple[str, Decimal, Decimal, str]]:
@@ -142,7 +143,7 @@ def test_the_mark_price_liquidates_and_costs_the_margin() -> None:
     assert made.liquidation_px(next(iter(client.holdings.values()))) == Decimal("36162.7")
     go(made, 3 * MINUTE)
     assert client.fills[-1].trade_id.startswith("-")
-    assert (client.bills[-1].type, client.bills[-1].bal_chg) == ("5", -400)
+    assert (client.bills[-1].type, client.bills[-1].change) == ("5", -400)
     assert [algo.state for algo in client.algos.values()] == ["canceled"]
 
 
@@ -168,14 +169,36 @@ def test_a_crossed_position_is_covered_by_what_no_other_holds() -> None:
     assert isolated.margin <= client.cash
 
 
-def test_funding_is_a_bill_at_its_own_time() -> None:
-    """A long of 0.1 BTC at 40,000 pays 1 bp of 4,000: 0.4."""
+@pytest.mark.parametrize("mode", ["isolated", "cross"])
+def test_funding_is_a_bill_at_its_own_time(mode: str) -> None:
+    """A long of 0.1 BTC at 40,000 pays 1 bp of 4,000: 0.4; an isolated one out of its margin, and is liquidated the sooner."""
     made, client = exchange([FLAT] * 4, funding=Funding(np.array([START + 2 * MINUTE]), np.array([0.0001])))
     go(made, 30_000)
-    made.place(client, ticket("buy", 10))
+    made.set_leverage(client, SWAP, "isolated", Decimal(4))
+    made.place(client, replace(ticket("buy", 10), td_mode=mode))
+    [held] = client.holdings.values()
+    before = made.liquidation_px(held) or 0
     go(made, 4 * MINUTE)
-    bill = client.bills[-1]
-    assert (bill.type, bill.sub_type, bill.bal_chg, bill.ts) == ("8", "173", Decimal("-0.4"), START + 2 * MINUTE)
+    bill, paid = client.bills[-1], Decimal("-0.4")
+    assert (bill.type, bill.sub_type, bill.ts, bill.change) == ("8", "173", START + 2 * MINUTE, paid)
+    if mode == "isolated":
+        assert (bill.bal, bill.bal_chg, bill.pos_bal, bill.pos_bal_chg) == (9_998 - 1_000, 0, 1_000 + paid, paid)
+        assert (held.margin, made.liquidation_px(held)) == (1_000 + paid, before + Decimal("4.0"))
+    else:
+        assert (bill.bal, bill.bal_chg, bill.pos_bal_chg) == (9_998 + paid, paid, 0)
+
+
+def test_opening_closing_and_leverage_move_money_between_the_wallet_and_the_position() -> None:
+    """4,000 at 4x hold 1,000, at 5x 800; a half closed gives half back."""
+    made, client = exchange([FLAT] * 3)
+    go(made, 30_000)
+    made.set_leverage(client, SWAP, "isolated", Decimal(4))
+    made.place(client, ticket("buy", 10))
+    made.set_leverage(client, SWAP, "isolated", Decimal(5))
+    made.place(client, ticket("sell", 5, reduce_only=True))
+    told = [(bill.type, bill.sub_type, bill.bal, bill.bal_chg, bill.pos_bal, bill.pos_bal_chg) for bill in client.bills[1:]]
+    assert told == [("2", "1", 8_998, -1_002, 1_000, 1_000), ("6", "161", 9_198, 200, 800, -200), ("2", "2", 9_597, 399, 400, -400)]
+    assert (client.cash, made.equity(client)) == (9_997, 9_997)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +263,7 @@ MOVES = st.lists(
 
 @given(MOVES)
 def test_money_is_kept_whatever_is_done(moves: list[tuple[float, str, int, float]]) -> None:
-    """I3, I4: bills explain cash to the last digit, fills the position, fees are paid, and an isolated loss ends at the margin."""
+    """I3, I4: bills explain cash and margins, fills the position, fees are paid, and an isolated loss ends at the margin."""
     price, rows = 40_000.0, []
     for drift, *_ in moves:
         close = round(price * (1 + drift), 1)
@@ -252,7 +275,10 @@ def test_money_is_kept_whatever_is_done(moves: list[tuple[float, str, int, float
         go(made, minute * MINUTE + 20_000)
         act(made, client, action, sz, away, rows[minute][0])
     go(made, len(moves) * MINUTE)
-    assert sum(bill.bal_chg for bill in client.bills) == client.cash == client.bills[-1].bal
+    margins = sum(held.margin for held in client.holdings.values())
+    assert sum(bill.change for bill in client.bills) == pytest.approx(client.cash, abs=EXACT)
+    assert sum(bill.bal_chg for bill in client.bills) == pytest.approx(client.bills[-1].bal, abs=EXACT)
+    assert (client.cash - margins, client.bills[-1].pos_bal) == pytest.approx((client.bills[-1].bal, margins), abs=EXACT)
     held = sum(held.pos for held in client.holdings.values())
     assert held == sum(fill.fill_sz if fill.side == "buy" else -fill.fill_sz for fill in client.fills)
     assert all(fill.fee <= 0 for fill in client.fills)

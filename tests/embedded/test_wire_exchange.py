@@ -89,14 +89,18 @@ def test_how_long_a_client_order_id_is_taken_can_be_chosen(one: Caller, policy: 
 
 
 def test_money_adds_up_in_what_is_told(one: Caller) -> None:
-    """D53, D57: cash is the sum of its bills, equity is cash and what positions hold."""
+    """D53, D57: cash is the sum of its bills, equity is cash and what positions hold; funding is of the position (okx-wire §3.5, §3.8)."""
     one.order(sz="3")
     one.wire.pass_time(8 * 3600)
     one.order(sz="1", side="sell")
     one.wire.pass_time(60)
     bills = one.get("account/bills")["data"]
     [detail] = one.get("account/balance")["data"][0]["details"]
-    assert "8" in {bill["type"] for bill in bills}
+    [held] = one.get("account/positions")["data"]
+    assert [(bill["balChg"], bill["posBalChg"] == bill["pnl"] != "0") for bill in bills if bill["type"] == "8"] == [("0", True)]
+    assert Decimal(held["margin"]) == Decimal(bills[0]["posBal"]) == sum(Decimal(bill["posBalChg"]) for bill in bills)
+    assert Decimal(detail["isoEq"]) == Decimal(held["margin"]) + Decimal(held["upl"]) > 0
+    assert Decimal(detail["eq"]) == Decimal(detail["cashBal"]) + Decimal(detail["isoEq"])
     assert Decimal(detail["cashBal"]) == Decimal(bills[0]["bal"]) == sum(Decimal(bill["balChg"]) for bill in bills)
     assert Decimal(detail["availEq"]) < Decimal(detail["eq"])
     pos = sum(Decimal(fill["fillSz"]) * (1 if fill["side"] == "buy" else -1) for fill in one.get("trade/fills")["data"])

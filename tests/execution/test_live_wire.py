@@ -223,6 +223,19 @@ def test_the_dead_man_s_switch_leaves_others_orders_alone(made: Rig) -> None:
     assert [one.state for one in others] == ["live", "live"]
 
 
+def test_funding_of_an_isolated_position_is_booked_from_its_margin(made: Rig) -> None:
+    """B5: balChg is 0, posBalChg is not; what is booked is the wallet with its margins."""
+    entered(made)
+    made.clock.step_to(START + 4 * HOUR + 60_000)
+    settled(made)
+    [paid] = [bill for bill in made.client.bills if bill.type == "8"]
+    assert (paid.bal_chg, paid.pos_bal_chg) == (0, paid.change)
+    assert [(row["kind"], row["amount"]) for row in queries.bills(made.service, "t") if row["reference"] == paid.bill_id] == [
+        ("funding", float(paid.change))
+    ]
+    assert (made.ledger.account().cash, made.ledger.halted()) == (pytest.approx(float(made.client.cash), abs=1e-8), "")
+
+
 def test_a_kill_switch_flattens_at_the_exchange(made: Rig) -> None:
     """E1."""
     entered(made)

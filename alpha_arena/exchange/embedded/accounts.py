@@ -35,7 +35,7 @@ class Accounts:
         made = [contract(one, number, profile.costs.maintenance_margin) for number, one in numbered]
         self.contracts: dict[str, SwapContract] = {each.inst_id: each for each in made}
         self.clients: dict[str, Client] = {}
-        self.cashier = Cashier(self.contracts, Numbers(seed), profile.maker, profile.taker, profile.fills_lag_ms)
+        self.cashier = Cashier(self.contracts, Numbers(seed), profile.maker, profile.taker, profile.fills_lag_ms, profile.spec)
 
     def add_client(self, name: str, cash: Decimal = Decimal(10_000), keys: tuple[str, str, str] | None = None) -> Client:
         """Open an account; one that exists is left as it is.

@@ -295,7 +295,7 @@ class EmbeddedExchange(Accounts):
             needed = rules.base(abs(held.pos)) * held.avg_px / lever
             if needed - held.margin > self.available(client):
                 raise Rejection("59108", "Insufficient account balance")
-            held.margin = needed
+            self.cashier.set_margin(client, held, needed, self.clock.now_ms())
         if held is not None:
             held.lever = lever
             self.cashier.touch(client, "holding", held.pos_id, held)

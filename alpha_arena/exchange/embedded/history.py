@@ -76,7 +76,8 @@ def _rounds(fills: list[FillRow]) -> list[Round]:
 
 def _row(client: Client, each: Round, ct_val: Decimal) -> Row:
     end_ms = each.end_ms if not each.left else 2**63
-    funding = sum((b.bal_chg or b.pos_bal_chg for b in client.bills if _funds(b.type, b.inst_id, b.ts, each, end_ms)), ZERO)
+    told = [b for b in client.bills if b.inst_id == each.inst_id and not b.trade_id and each.start_ms <= b.ts <= end_ms]
+    funding = sum((b.change for b in told if b.type == FUNDING), ZERO)
     order = next((o for o in client.orders.values() if o.inst_id == each.inst_id and o.c_time <= each.start_ms <= o.u_time), None)
     held = next((h for h in client.holdings.values() if h.inst_id == each.inst_id), None)
     lever = order.lever if order else held.lever if held else Decimal(1)
@@ -106,7 +107,3 @@ def _row(client: Client, each: Round, ct_val: Decimal) -> Row:
         "uly": each.inst_id.removesuffix("-SWAP"),
         "ccy": CURRENCY,
     }
-
-
-def _funds(kind: str, inst_id: str, ts: int, each: Round, end_ms: int) -> bool:
-    return kind == FUNDING and inst_id == each.inst_id and each.start_ms <= ts <= end_ms

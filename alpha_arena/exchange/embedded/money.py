@@ -1,6 +1,7 @@
 """What trading does to an account's money: fills, funding, liquidation, each with its bill. All of it is Decimal (specs: okx-wire §6).
 
-Cash is the wallet: deposits, realised profit, fees and funding; margin is a part of it that a position holds.
+Cash is the wallet: deposits, realised profit, fees and funding; margin is a part of it that an isolated position holds. The margin bears
+the position's funding; opening and closing move money between it and the rest.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from alpha_arena.exchange.embedded import margin
 from alpha_arena.exchange.embedded.contracts import SwapContract
 from alpha_arena.exchange.embedded.state import ZERO, Algo, Bill, Client, FillRow, Holding, PlacedOrder
 
 FIRST_NUMBER = 10**18
 SEEDS = 8 * 10**5
-TRADE, LIQUIDATED, FUNDED, DELEVERAGED, MOVED = "2", "5", "8", "9", "1"
+TRADE, LIQUIDATED, MARGIN, FUNDED, DELEVERAGED, MOVED = "2", "5", "6", "8", "9", "1"
 SUB_TYPES = {TRADE: ("1", "2"), LIQUIDATED: ("106", "107"), DELEVERAGED: ("127", "128")}
 CATEGORIES = {LIQUIDATED: "full_liquidation", DELEVERAGED: "adl"}
-PAID, RECEIVED, DEPOSITED = "173", "174", "11"
+PAID, RECEIVED, DEPOSITED, ADDED, REDUCED = "173", "174", "11", "160", "161"
 
 Touched = Client | PlacedOrder | Algo | FillRow | Bill | Holding
 
@@ -59,6 +61,7 @@ class Cashier:
 
     Attributes:
         contracts: by inst_id. maker, taker: fees as fractions of notional. lag_ms: until a fill is told.
+        fixed_margin: whether entry and leverage alone make a margin, as simulation.md has it: the rest of the cash bears funding.
         touched: by (account, kind, id), what has changed since it was last taken.
     """
 
@@ -67,6 +70,7 @@ class Cashier:
     maker: Decimal
     taker: Decimal
     lag_ms: int = 0
+    fixed_margin: bool = False
     touched: dict[tuple[str, str, str], Touched] = field(default_factory=dict)
 
     def touch(self, client: Client, kind: str, name: str, what: Touched) -> None:
@@ -78,27 +82,27 @@ class Cashier:
         fee = -self.contracts[order.inst_id].base(sz) * px * (self.maker if maker else self.taker)
         return self._filled(client, order, sz, px, fee, "M" if maker else "T", ts, quotes, TRADE)
 
-    def forced(self, client: Client, holding: Holding, sz: Decimal, px: Decimal, ts: int, quotes: Quotes, kind: str) -> FillRow:
+    def forced(self, client: Client, holding: Holding, sz: Decimal, px: Decimal, ts: int, quotes: Quotes, kind: str) -> None:
         """The exchange itself closes `sz` contracts at `px`, without a fee: kind LIQUIDATED or DELEVERAGED."""
         side = "sell" if holding.pos > 0 else "buy"
         name = self.numbers.take()
         order = PlacedOrder(name, "", holding.inst_id, holding.mgn_mode, side, "market", sz, None, True, holding.lever, ts, ts)
         order.category = CATEGORIES[kind]
         client.orders[name] = order
-        return self._filled(client, order, sz, px, ZERO, "T", ts, quotes, kind)
+        self._filled(client, order, sz, px, ZERO, "T", ts, quotes, kind)
 
     def _filled(
         self, client: Client, order: PlacedOrder, sz: Decimal, px: Decimal, fee: Decimal, liquidity: str, ts: int, quotes: Quotes, kind: str
     ) -> FillRow:
         holding = self.holding(client, order.inst_id, order.td_mode, order.lever, ts)
         trade = self.numbers.take() if kind == TRADE else f"-{self.numbers.take()}"
+        before = holding.margin
         pnl = self._position(holding, signed(order.side, sz), px, trade, ts)
         self._order(order, sz, px, fee, pnl, trade, ts)
         holding.fee += fee
         sub_type = SUB_TYPES[kind][order.side == "sell"]
-        bill = self._bill(
-            client, ts, kind, sub_type, pnl + fee, order=order, sz=sz, px=px, pnl=pnl, fee=fee, trade_id=trade, exec_type=liquidity
-        )
+        figures: dict[str, Decimal | str] = {"sz": sz, "px": px, "pnl": pnl, "fee": fee, "trade_id": trade, "exec_type": liquidity}
+        bill = self._bill(client, ts, kind, sub_type, pnl + fee, holding.margin - before, holding, order, **figures)
         names = bill.bill_id, trade, order.ord_id, order.cl_ord_id, order.inst_id, sub_type, order.side
         row = FillRow(*names, px, sz, pnl, quotes.mark, quotes.index, liquidity, fee, ts, ts + self.lag_ms)
         client.fills.append(row)
@@ -147,12 +151,20 @@ class Cashier:
         order.state = "filled" if order.acc_fill_sz >= order.sz else "partially_filled"
 
     def fund(self, client: Client, holding: Holding, rate: Decimal, mark: Decimal, ts: int) -> None:
-        """A settlement: a long pays a positive rate."""
+        """A settlement: a long pays a positive rate; an isolated position out of its margin."""
         worth = self.contracts[holding.inst_id].base(holding.pos) * mark
         amount = -worth * rate
+        moved = amount if holding.mgn_mode == "isolated" and not self.fixed_margin else ZERO
         holding.funding_fee += amount
-        self._bill(client, ts, FUNDED, RECEIVED if amount > 0 else PAID, amount, holding=holding, sz=abs(holding.pos), px=mark, pnl=amount)
+        holding.margin += moved
+        self._bill(client, ts, FUNDED, RECEIVED if amount > 0 else PAID, amount, moved, holding, sz=abs(holding.pos), px=mark, pnl=amount)
         self.touch(client, "holding", holding.pos_id, holding)
+
+    def set_margin(self, client: Client, holding: Holding, margin: Decimal, ts: int) -> None:
+        """Move money between an isolated position and the rest of the cash."""
+        moved, holding.margin = margin - holding.margin, margin
+        if moved:
+            self._bill(client, ts, MARGIN, ADDED if moved > 0 else REDUCED, ZERO, moved, holding)
 
     def deposit(self, client: Client, amount: Decimal, ts: int) -> None:
         """Money comes in."""
@@ -165,17 +177,18 @@ class Cashier:
         kind: str,
         sub_type: str,
         change: Decimal,
-        order: PlacedOrder | None = None,
+        moved: Decimal = ZERO,
         holding: Holding | None = None,
+        order: PlacedOrder | None = None,
         **figures: Decimal | str,
     ) -> Bill:
+        """change: of all cash. moved: of it and of the rest of the cash into the margin of the position."""
         client.cash += change
-        names: dict[str, str] = {}
-        if order:
-            names = {"inst_id": order.inst_id, "mgn_mode": order.td_mode, "ord_id": order.ord_id, "cl_ord_id": order.cl_ord_id}
         if holding:
-            names = {"inst_id": holding.inst_id, "mgn_mode": holding.mgn_mode}
-        bill = Bill(self.numbers.take(), ts, client.cash, change, kind, sub_type, **names, **figures)  # type: ignore[arg-type]
+            figures |= {"inst_id": holding.inst_id, "mgn_mode": holding.mgn_mode, "pos_bal": holding.margin, "pos_bal_chg": moved}
+        if order:
+            figures |= {"ord_id": order.ord_id, "cl_ord_id": order.cl_ord_id}
+        bill = Bill(self.numbers.take(), ts, margin.free(client), change - moved, kind, sub_type, **figures)  # type: ignore[arg-type]
         client.bills.append(bill)
         self.touch(client, "bill", bill.bill_id, bill)
         self.touch(client, "client", client.api_key, client)

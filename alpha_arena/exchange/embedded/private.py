@@ -8,6 +8,7 @@ from decimal import Decimal
 from alpha_arena.exchange.embedded import checks, paging
 from alpha_arena.exchange.embedded.codes import refused, wrong
 from alpha_arena.exchange.embedded.history import closings
+from alpha_arena.exchange.embedded.margin import free
 from alpha_arena.exchange.embedded.public import TYPES, contract, point
 from alpha_arena.exchange.embedded.route import Answer, Call
 from alpha_arena.exchange.embedded.rows import CURRENCY, Row, bill_row, blank, config_row, divided, text
@@ -89,7 +90,7 @@ def _money(call: Call) -> dict[str, Decimal]:
     crossed = [holding for holding in held if holding.mgn_mode == "cross"]
     upl = {holding.pos_id: call.exchange.upl(holding) for holding in held}
     return {
-        "cash": _wallet(call),
+        "cash": free(call.client),
         "eq": call.exchange.equity(call.client),
         "available": call.exchange.available(call.client),
         "upl": sum(upl.values(), ZERO),
@@ -99,12 +100,6 @@ def _money(call: Call) -> dict[str, Decimal]:
         "mmr": sum((call.exchange.maintenance(holding) for holding in crossed), ZERO),
         "ord_frozen": call.exchange.frozen(call.client),
     }
-
-
-def _wallet(call: Call) -> Decimal:
-    """Settled money outside isolated positions: what the last bill says."""
-    last = call.client.bills[-1:]
-    return last[0].bal - last[0].pos_bal if last else call.client.cash
 
 
 def _detail(figures: dict[str, Decimal]) -> Row:

@@ -212,13 +212,13 @@ def fill_row(fill: FillRow) -> Row:
 
 
 def bill_row(bill: Bill) -> Row:
-    """A row of account/bills and account/bills-archive; what a position holds of the wallet is posBal, the rest bal."""
+    """A row of account/bills and account/bills-archive."""
     return blank("fillFwdPx fillIdxPx fillMarkPx fillMarkVol fillPxUsd fillPxVol from to notes tag") | {
         "billId": bill.bill_id,
         "ts": str(bill.ts),
         "ccy": CURRENCY,
-        "bal": text(bill.bal - bill.pos_bal),
-        "balChg": text(bill.bal_chg - bill.pos_bal_chg),
+        "bal": text(bill.bal),
+        "balChg": text(bill.bal_chg),
         "posBal": text(bill.pos_bal),
         "posBalChg": text(bill.pos_bal_chg),
         "type": bill.type,

@@ -141,7 +141,7 @@ class FillRow:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A change of cash (okx-wire §3.8): bal is the cash after it."""
+    """A change of cash (okx-wire §3.8): bal is what lies outside isolated positions after it, pos_bal the margin of the position."""
 
     bill_id: str
     ts: int
@@ -161,6 +161,11 @@ class Bill:
     exec_type: str = ""
     pos_bal: Decimal = ZERO
     pos_bal_chg: Decimal = ZERO
+
+    @property
+    def change(self) -> Decimal:
+        """Of cash, wherever it lies."""
+        return self.bal_chg + self.pos_bal_chg
 
 
 @dataclass(slots=True)
