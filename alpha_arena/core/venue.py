@@ -135,7 +135,7 @@ class ExchangeBalance:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeBill:
-    """A change of cash. kind: transfer, trade, liquidation, margin, funding, adl or other; cash after it in `balance`; quote."""
+    """A change of cash. kind: transfer, trade, liquidation, penalty, margin, funding, adl or other; cash after it in `balance`; quote."""
 
     bill_id: str
     kind: str

@@ -21,6 +21,7 @@ from alpha_arena.core.venue import (
 
 BILLS = {"1": "transfer", "2": "trade", "5": "liquidation", "6": "margin", "8": "funding", "9": "adl"}
 FROM_TRADES = ("trade", "liquidation", "adl")
+OF_POSITIONS = ("funding", "penalty")
 ORDER_STATES = {
     "live": "live",
     "partially_filled": "partially_filled",
@@ -152,14 +153,18 @@ def balance_of(row: Mapping[str, Any], currency: str) -> ExchangeBalance:
 
 
 def bill_of(row: Mapping[str, Any], symbol: str) -> ExchangeBill:
-    """A row of account/bills: what changed the wallet, wherever OKX keeps it (specs: okx-wire §3.8)."""
+    """A row of account/bills: what changed the wallet, wherever OKX keeps it (specs: okx-wire §3.8).
+
+    Of a liquidation's bills the one without a trade is the penalty.
+    """
     kind = BILLS.get(str(row["type"]), "other")
+    kind = "penalty" if kind == "liquidation" and not row.get("tradeId") else kind
     if kind in FROM_TRADES:
         change = (maybe(row, "pnl") or Decimal(0)) + (maybe(row, "fee") or Decimal(0))
     elif kind == "margin":
         change = Decimal(0)
     else:
-        change = (maybe(row, "balChg") or Decimal(0)) + ((maybe(row, "posBalChg") or Decimal(0)) if kind == "funding" else Decimal(0))
+        change = (maybe(row, "balChg") or Decimal(0)) + ((maybe(row, "posBalChg") or Decimal(0)) if kind in OF_POSITIONS else Decimal(0))
     names = (str(row.get(key) or "") for key in ("tradeId", "ordId", "clOrdId"))
     return ExchangeBill(str(row["billId"]), kind, symbol, change, number(row, "bal"), int(row["ts"]), *names)
 

@@ -227,7 +227,7 @@ class Reconciler:
 
     def _payment(self, draft: Draft, bill: ExchangeBill) -> None:
         funding = bill.kind == "funding" and bill.symbol in self.symbols
-        kind = "funding" if funding else "transfer" if bill.kind == "transfer" else "external"
+        kind = "funding" if funding else bill.kind if bill.kind in ("transfer", "penalty") else "external"
         draft.pay(Payment(bill.ts // MINUTE_MS * MINUTE_MS, bill.symbol, float(bill.change), nan, kind=kind, bill_id=bill.bill_id))
         if not funding:
             draft.foreign.append(f"cash changed by {bill.change} ({bill.kind}{f' in {bill.symbol}' if bill.symbol else ''})")
@@ -299,14 +299,14 @@ class Reconciler:
                 draft.events.append(OrderEvent(one.order.id, self.clock.now_ms(), "CANCELLED", f"{why}; the position was adopted"))
 
     def _cash(self, draft: Draft, theirs: Decimal, adopt: bool) -> list[str]:
-        """Explain the rest of the cash; what is too much for rounding is missing unless the exchange closed a position by force."""
+        """Explain the rest of the cash; what is too much for rounding is missing: also a penalty, whose bill may come after its fill."""
         rest = float(theirs) - draft.account.cash
         if abs(rest) <= EXACT:
             return []
-        forced = any(fill.reason == "liquidation" for fill in draft.fills)
         small = abs(rest) <= ROUNDING * max(1.0, abs(draft.account.cash))
-        if not (small or forced or adopt):
+        if not (small or adopt):
             return [f"cash is {theirs}, bills explain {draft.account.cash}"]
+        forced = any(fill.reason == "liquidation" for fill in draft.fills)
         kind = "rounding" if small else "penalty" if forced else "external"
         now = self.clock.now_ms()
         draft.pay(Payment(now, "", rest, nan, kind=kind, bill_id=f"{kind} {self.ledger.trader} {now} {len(draft.fills)}"))

@@ -195,7 +195,7 @@ def _bills(world: Finished) -> Iterator[str]:
     known = Counter(row["reference"] for row in world.bills if row["kind"] in PAYMENT_KINDS)
     theirs = {bill.bill_id: bill for bill in world.client.bills[1:] if not bill.trade_id and bill.change}
     yield from (f"bill {name} ({theirs[name].type}, {theirs[name].change}) is not here" for name in sorted(theirs.keys() - known.keys()))
-    strange = sorted(name for name in known.keys() - theirs.keys() if not name.startswith(("penalty ", "rounding ")))
+    strange = sorted(name for name in known.keys() - theirs.keys() if not name.startswith("rounding "))
     yield from (f"payment {name} is not at the exchange" for name in strange if not world.external)
     yield from (f"payment {name} is {count} times here" for name, count in known.items() if count > 1)
 

@@ -147,6 +147,30 @@ def test_the_mark_price_liquidates_and_costs_the_margin() -> None:
     assert [algo.state for algo in client.algos.values()] == ["canceled"]
 
 
+def test_what_a_liquidation_leaves_of_a_margin_is_its_penalty() -> None:
+    """0.1 BTC at 40,000 and 10x, closed at 36,100: 390 lost, 10 of 400 kept; where the mark jumps beyond 36,000, the margin is all lost."""
+    for low, lost, kept in ((36_100.0, -390, -10), (30_000.0, -400, 0)):
+        made, client = exchange([FLAT, (40_000.0, 40_000.0, low, 40_000.0, 1000.0), FLAT])
+        made.set_leverage(client, SWAP, "isolated", Decimal(10))
+        go(made, 30_000)
+        made.place(client, ticket("buy", 10))
+        go(made, 3 * MINUTE)
+        bills = [(bill.type, bill.trade_id.startswith("-"), bill.change) for bill in client.bills[2:]]
+        assert bills == [("5", True, lost), ("5", False, kept)][: 2 if kept else 1]
+        [held] = client.holdings.values()
+        assert (client.fills[-1].fill_px, held.liq_penalty, held.margin) == (max(low, 36_000), kept, 0)
+        assert client.cash == client.bills[-1].bal == 10_000 - 2 - 400
+
+
+def test_a_crossed_position_s_penalty_is_its_maintenance_margin() -> None:
+    """0.6 BTC at 40,000 with 9,988, closed at 23,450: 9,930 lost, 0.4 % of 14,070 kept."""
+    made, client = exchange([FLAT, (40_000.0, 40_000.0, 23_450.0, 40_000.0, 1000.0), FLAT])
+    go(made, 30_000)
+    made.place(client, replace(ticket("buy", 60), td_mode="cross"))
+    go(made, 3 * MINUTE)
+    assert [(bill.type, bill.change) for bill in client.bills[2:]] == [("5", -9_930), ("5", Decimal("-56.28"))]
+
+
 def test_a_crossed_position_is_covered_by_what_no_other_holds() -> None:
     """0.6 BTC at 40,000 with 9,988 are lost at 23,458.9; where 0.1 BTC isolated hold 1,333.3 of it, at 25,694.5."""
     falls = [FLAT, FLAT, (40_000, 40_000, 25_000, 25_000, 1000), FLAT]

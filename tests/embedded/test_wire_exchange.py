@@ -63,15 +63,19 @@ def test_protection_that_could_not_be_made_is_told_in_its_parent(one: Caller) ->
 
 
 def test_a_liquidation_and_adl_are_told_as_such(one: Caller) -> None:
-    """D48: a forced close has a category, a bill of its own and a negative trade id (faults: A12)."""
+    """D48: a forced close has a category, a bill of its own and a negative trade id, a liquidation also a penalty (faults: A12)."""
     one.order(sz="3")
     sim(one, "account", name="one", adl={"inst_id": SWAP, "sz": "1"})
     sim(one, "account", name="one", liquidate=SWAP)
     one.wire.pass_time(60)
     assert [row["category"] for row in one.get("trade/orders-history", instType="SWAP")["data"]] == ["full_liquidation", "adl", "normal"]
     assert [row["tradeId"].startswith("-") for row in one.get("trade/fills")["data"]] == [True, True, False]
-    assert [row["type"] for row in one.get("account/bills")["data"]] == ["5", "9", "2", "1"]
-    assert one.get("account/positions-history")["data"][0]["type"] == "3"
+    bills = one.get("account/bills")["data"]
+    assert [(row["type"], bool(row["tradeId"])) for row in bills] == [("5", False), ("5", True), ("9", True), ("2", True), ("1", False)]
+    closed, [held] = one.get("account/positions-history")["data"][0], one.get("account/positions", instId=SWAP)["data"]
+    assert (closed["type"], closed["liqPenalty"], held["liqPenalty"]) == ("3", bills[0]["balChg"], bills[0]["balChg"])
+    parts = sum(Decimal(closed[name]) for name in ("pnl", "fee", "fundingFee", "liqPenalty"))
+    assert Decimal(closed["realizedPnl"]) == parts == Decimal(held["realizedPnl"]) < 0
     assert one.get("account/positions")["data"] == []
 
 

@@ -249,6 +249,9 @@ def test_rows_of_the_wire_s_page_are_read_in_base_currency_with_the_engine_s_sig
     made, _ = account(said(paid | {"type": "8", "balChg": "0", "posBalChg": "-0.54"}))
     (bill,) = made.bills(NOW - 1000)
     assert (bill.kind, bill.change, bill.balance) == ("funding", Decimal("-0.54"), Decimal("9999.46"))
+    forced = paid | {"type": "5", "balChg": "-10", "posBalChg": "0"}
+    made, _ = account(said(forced, forced | {"billId": "6", "tradeId": "-1"}))
+    assert [(bill.kind, bill.change) for bill in made.bills(NOW - 1000)] == [("liquidation", 0), ("penalty", -10)]
 
 
 RECORDED = {

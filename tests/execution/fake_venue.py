@@ -258,7 +258,7 @@ class FakeVenue:
         self.own(name, symbol, quantity, category=category)
         self.trade(self.orders[name], quantity, self.price[symbol], kind="adl" if category == "adl" else "liquidation")
         if category != "adl":
-            self.cash += Decimal(penalty)
+            self.bill("penalty", symbol, Decimal(penalty))
         for algo_id, algo in self.algos.items():
             self.algos[algo_id] = replace(algo, state="canceled") if algo.symbol == symbol and algo.state == "live" else algo
 

@@ -398,6 +398,22 @@ def test_a_forced_close_is_adopted_and_halts(category: str, kind: str) -> None:
     check(made)
 
 
+def test_a_penalty_is_booked_once_from_its_bill() -> None:
+    """A12, B5: its bill comes after the fill; until then the cash is not explained, and nothing is booked for it."""
+    made = world()
+    made.run(range(1))
+    made.venue.force(BTC)
+    late = made.venue.all_bills.pop()
+    with pytest.raises(Unreconciled, match="bills explain"):
+        made.sync()
+    made.venue.all_bills.append(late)
+    for _ in range(2):
+        made.sync()
+    assert queries.sums(made.service, "t")["penalty"] == -7
+    assert "cash changed by -7 (penalty" in made.ledger().halted()
+    check(made)
+
+
 def test_somebody_elses_resting_order_is_told_once_and_left_alone() -> None:
     """A12: an order with a foreign id."""
     made = world()

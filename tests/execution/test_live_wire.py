@@ -206,6 +206,9 @@ def test_a_trade_by_hand_and_a_liquidation_are_adopted_and_halt(made: Rig) -> No
     made.exchange.liquidate(made.client, SWAP)
     assert settled(made).position(BTC).quantity == 0
     assert "forced by the exchange" in made.ledger.halted()
+    (kept,) = [row for row in queries.bills(made.service, "t") if row["kind"] == "penalty"]
+    assert (kept["reference"], kept["amount"]) == (made.client.bills[-1].bill_id, float(made.client.bills[-1].change))
+    assert made.ledger.account().cash == pytest.approx(float(made.client.cash), abs=1e-8)
 
 
 def test_the_dead_man_s_switch_leaves_others_orders_alone(made: Rig) -> None:

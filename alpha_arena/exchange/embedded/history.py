@@ -10,7 +10,7 @@ from alpha_arena.exchange.embedded.ports import Contract
 from alpha_arena.exchange.embedded.rows import CURRENCY, Row, divided, text
 from alpha_arena.exchange.embedded.state import ZERO, Client, FillRow
 
-FUNDING = "8"
+FUNDED, FORCED = "8", "5"
 CLOSED, PARTLY, LIQUIDATED, DELEVERAGED = "2", "1", "3", "5"
 ADL_SUBTYPES = ("125", "126", "127", "128")
 
@@ -77,11 +77,11 @@ def _rounds(fills: list[FillRow]) -> list[Round]:
 def _row(client: Client, each: Round, ct_val: Decimal) -> Row:
     end_ms = each.end_ms if not each.left else 2**63
     told = [b for b in client.bills if b.inst_id == each.inst_id and not b.trade_id and each.start_ms <= b.ts <= end_ms]
-    funding = sum((b.change for b in told if b.type == FUNDING), ZERO)
+    funding, penalty = (sum((b.change for b in told if b.type == kind), ZERO) for kind in (FUNDED, FORCED))
     order = next((o for o in client.orders.values() if o.inst_id == each.inst_id and o.c_time <= each.start_ms <= o.u_time), None)
     held = next((h for h in client.holdings.values() if h.inst_id == each.inst_id), None)
     lever = order.lever if order else held.lever if held else Decimal(1)
-    result = each.pnl + each.fee + funding
+    result = each.pnl + each.fee + funding + penalty
     return {
         "instType": "SWAP",
         "instId": each.inst_id,
@@ -99,7 +99,7 @@ def _row(client: Client, each: Round, ct_val: Decimal) -> Row:
         "pnlRatio": text(divided(result, each.paid * ct_val / lever)),
         "fee": text(each.fee),
         "fundingFee": text(funding),
-        "liqPenalty": "0",
+        "liqPenalty": text(penalty),
         "lever": text(lever),
         "direction": "long" if each.sign > 0 else "short",
         "posSide": "net",

@@ -82,14 +82,23 @@ class Cashier:
         fee = -self.contracts[order.inst_id].base(sz) * px * (self.maker if maker else self.taker)
         return self._filled(client, order, sz, px, fee, "M" if maker else "T", ts, quotes, TRADE)
 
-    def forced(self, client: Client, holding: Holding, sz: Decimal, px: Decimal, ts: int, quotes: Quotes, kind: str) -> None:
-        """The exchange itself closes `sz` contracts at `px`, without a fee: kind LIQUIDATED or DELEVERAGED."""
+    def forced(
+        self, client: Client, holding: Holding, sz: Decimal, px: Decimal, ts: int, quotes: Quotes, kind: str, penalty: Decimal = ZERO
+    ) -> None:
+        """The exchange itself closes `sz` contracts at `px`, without a fee: kind LIQUIDATED or DELEVERAGED.
+
+        Args:
+            penalty: what it keeps beside the loss, quote currency; a bill of its own that names no trade.
+        """
         side = "sell" if holding.pos > 0 else "buy"
         name = self.numbers.take()
         order = PlacedOrder(name, "", holding.inst_id, holding.mgn_mode, side, "market", sz, None, True, holding.lever, ts, ts)
         order.category = CATEGORIES[kind]
         client.orders[name] = order
         self._filled(client, order, sz, px, ZERO, "T", ts, quotes, kind)
+        if penalty:
+            holding.liq_penalty -= penalty
+            self._bill(client, ts, kind, SUB_TYPES[kind][side == "sell"], -penalty, holding=holding)
 
     def _filled(
         self, client: Client, order: PlacedOrder, sz: Decimal, px: Decimal, fee: Decimal, liquidity: str, ts: int, quotes: Quotes, kind: str

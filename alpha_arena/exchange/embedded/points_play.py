@@ -153,10 +153,15 @@ class PointPlay:
         return margin.doomed(held, self.rules, exact(point.mark), self.profile.taker, free)
 
     def bankrupt(self, client: Client, held: Holding, point: Point) -> None:
-        """Close a position at the price that costs its margin, a crossed one at the mark price, but never more than there is."""
-        size, side = self.rules.base(abs(held.pos)), 1 if held.pos > 0 else -1
-        least = held.avg_px - side * (held.margin if held.mgn_mode == "isolated" else margin.free(client)) / size
-        mark = exact(point.mark)
-        px = least if held.mgn_mode == "isolated" else (max if side > 0 else min)(mark, least)
-        self.cashier.forced(client, held, abs(held.pos), px, point.ts, Quotes(mark, exact(point.index)), LIQUIDATED)
+        """Close a position at the mark price, where that costs no more than there is.
+
+        The penalty is what is left of an isolated one's margin, of a crossed one its maintenance margin.
+        """
+        size, side, mark = self.rules.base(abs(held.pos)), 1 if held.pos > 0 else -1, exact(point.mark)
+        cover = held.margin if held.mgn_mode == "isolated" else margin.free(client)
+        least = held.avg_px - side * cover / size
+        px = (max if side > 0 else min)(mark, least)
+        left = cover + margin.upl(held, self.rules, px) if px == mark else ZERO
+        penalty = left if held.mgn_mode == "isolated" else min(left, margin.maintenance(held, self.rules, mark))
+        self.cashier.forced(client, held, abs(held.pos), px, point.ts, Quotes(mark, exact(point.index)), LIQUIDATED, penalty)
         release(self.cashier, client, held.inst_id, held.mgn_mode, point.ts)
