@@ -19,6 +19,18 @@ of one order counts as a single order; new and amended orders together are limit
 | endpoint | keys needed | requests | counted by |
 |---|---|---|---|
 """
+TAIL = """
+## What of OKX is left out
+
+Refused with 51000:
+
+- `long_short_mode`, and `posSide` long or short: positions are netted
+- `ordType` move_order_stop of an algo order, and whatever else than conditional, oco and trigger
+- more than one element in `attachAlgoOrds`, and `attachAlgoOrds` of a trigger order
+
+Not modelled: instruments other than linear swaps in USDT, account levels other than futures mode, and partial liquidation: it closes the
+whole position.
+"""
 
 
 def line(route: Route) -> str:
@@ -29,7 +41,7 @@ def line(route: Route) -> str:
 
 def page() -> str:
     """The whole page."""
-    return HEAD + "".join(line(route) for route in TABLE)
+    return HEAD + "".join(line(route) for route in TABLE) + TAIL
 
 
 def test_the_page_is_the_table() -> None:

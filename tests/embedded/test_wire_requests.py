@@ -276,6 +276,30 @@ def test_an_algo_order_needs_its_levels(one: Caller) -> None:
     assert (row["slTriggerPx"], row["tpTriggerPx"], row["slOrdPx"], row["state"]) == ("55000", "", "-1", "live")
 
 
+def test_one_order_alone_closes_a_whole_position(one: Caller) -> None:
+    """okx-wire §5.1: only one a position, at the market, in net mode to reduce."""
+    one.order()
+    whole = STOP | {"sz": "", "closeFraction": "1"}
+    assert code(one.post("trade/order-algo", whole | {"slOrdPx": "54000"})) == "51000"
+    assert code(one.post("trade/order-algo", whole)) == "0"
+    assert code(one.post("trade/order-algo", whole | {"algoClOrdId": "sl02"})) == "51000"
+    assert code(one.post("trade/order-algo", STOP | {"algoClOrdId": "part"})) == "0"
+    one.post("trade/cancel-algos", [{"instId": SWAP, "algoClOrdId": "sl01"}])
+    assert code(one.post("trade/order-algo", whole | {"algoClOrdId": "sl03"})) == "0"
+
+
+def test_what_is_not_modelled_is_refused(one: Caller) -> None:
+    """As docs/examples/embedded_endpoints.md lists it: never accepted and ignored."""
+    stop = {"slTriggerPx": "55000", "slOrdPx": "-1"}
+    assert code(one.order(attachAlgoOrds=[stop, stop])) == "51000"
+    assert code(one.order(posSide="long")) == "51000"
+    one.order()
+    assert code(one.post("trade/order-algo", STOP | {"ordType": "move_order_stop", "callbackRatio": "0.01"})) == "51000"
+    trigger = {"instId": SWAP, "tdMode": "isolated", "side": "buy", "ordType": "trigger", "sz": "1", "triggerPx": "65000", "orderPx": "-1"}
+    assert code(one.post("trade/order-algo", trigger | {"attachAlgoOrds": [stop]})) == "51000"
+    assert code(one.post("trade/order-algo", trigger)) == "0"
+
+
 @pytest.mark.parametrize(
     ("levels", "expected"),
     [

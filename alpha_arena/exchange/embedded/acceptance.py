@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from alpha_arena.exchange.embedded.algos import live
 from alpha_arena.exchange.embedded.algos import price as seen
-from alpha_arena.exchange.embedded.codes import refused
+from alpha_arena.exchange.embedded.codes import refused, wrong
 from alpha_arena.exchange.embedded.feed import Point
 from alpha_arena.exchange.embedded.margin import of_order
 from alpha_arena.exchange.embedded.money import signed
@@ -83,6 +84,17 @@ def levels(order: PlacedOrder, ticket: Ticket, price: Decimal) -> None:
             raise refused("51046" if buys else "51048")
         if each.sl_trigger_px is not None and (price - each.sl_trigger_px) * side <= 0:
             raise refused("51047" if buys else "51049")
+
+
+def only_whole(client: Client, ticket: AlgoTicket) -> None:
+    """One order alone may close the whole of a position, whatever its size will be.
+
+    Raises:
+        Rejection: 51000, there is one.
+    """
+    waiting = live(client, ticket.inst_id) if ticket.close_fraction else []
+    if any(algo.close_fraction and algo.td_mode == ticket.td_mode for algo in waiting):
+        raise wrong("closeFraction")
 
 
 def ahead(ticket: AlgoTicket, now: Point) -> None:

@@ -72,8 +72,12 @@ def algo_ticket(call: Call, body: Any) -> AlgoTicket:
     wish |= {"algo_cl_ord_id": name(body, "algoClOrdId") or name(body, "clOrdId"), "tag": name(body, "tag", TAG)}
     if wish["close_fraction"] and not wish["reduce_only"]:
         raise wrong("reduceOnly")
-    sz = None if wish["close_fraction"] else size(rules, body, "sz", market=True)
-    return AlgoTicket(**wish, sz=sz, **_algo_levels(kind, body))
+    if body.get("attachAlgoOrds"):
+        raise wrong("attachAlgoOrds")
+    sz, levels = None if wish["close_fraction"] else size(rules, body, "sz", market=True), _algo_levels(kind, body)
+    if wish["close_fraction"] and any(levels.get(key) is not None for key in ("tp_ord_px", "sl_ord_px", "order_px")):
+        raise wrong("closeFraction")
+    return AlgoTicket(**wish, sz=sz, **levels)
 
 
 def _algo_levels(kind: str, body: Body) -> dict[str, Any]:

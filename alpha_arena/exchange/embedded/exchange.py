@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from alpha_arena.core.types import Instrument
-from alpha_arena.exchange.embedded.acceptance import accept, ahead, amended, reducing
+from alpha_arena.exchange.embedded.acceptance import accept, ahead, amended, only_whole, reducing
 from alpha_arena.exchange.embedded.accounts import Accounts
 from alpha_arena.exchange.embedded.algos import attach, release
 from alpha_arena.exchange.embedded.bars_play import BarPlay
@@ -246,8 +246,8 @@ class EmbeddedExchange(Accounts):
         """Accept a TP/SL or trigger order.
 
         Raises:
-            Rejection: 51016, its name is taken; 51169, 51170: it may only reduce, and there is nothing to reduce; 51279, 51280: a level
-                has been reached already (in profile spec that is the bars' business).
+            Rejection: 51016, its name is taken; 51169, 51170: it may only reduce, and there is nothing to reduce; 51000: another one
+                closes the whole position; 51279, 51280: a level has been reached already (in profile spec that is the bars' business).
         """
         name = ticket.algo_cl_ord_id
         if name and any(algo.algo_cl_ord_id == name for algo in client.algos.values()):
@@ -255,6 +255,7 @@ class EmbeddedExchange(Accounts):
         held = client.holdings.get((ticket.inst_id, ticket.td_mode))
         if ticket.reduce_only:
             reducing(held.pos if held else ZERO, signed(ticket.side, Decimal(1)))
+        only_whole(client, ticket)
         if not self.profile.spec:
             ahead(ticket, self.now(ticket.inst_id))
         now = self.clock.now_ms()
