@@ -9,7 +9,7 @@ from functools import partial
 
 from alpha_arena.core.ports import Clock
 from alpha_arena.core.types import Instrument
-from alpha_arena.core.venue import AccountConfig, ContractRules, ExchangePosition, Protection, Venue
+from alpha_arena.core.venue import AccountConfig, ContractRules, ExchangePosition, Protection, Venue, VenueRefused
 from alpha_arena.wiring.findings import Finding, is_refused, tried
 
 SIGNATURE_MS = 30_000
@@ -63,7 +63,17 @@ class Examination:
             return
         found = self.venue.config()
         yield from permissions(found)
-        yield from modes(found)
+        yield position_mode(found, not found.net and self._busy())
+        if found.level <= SPOT_ONLY:
+            yield Finding("error", "account level", "spot mode holds no swaps", "choose futures mode in OKX's settings")
+
+    def _busy(self) -> bool:
+        """Whether anything is held or rests, which keeps the exchange from changing the position mode."""
+        try:
+            held = any(one.quantity for one in self.venue.positions())
+        except VenueRefused:  # a position that is not netted
+            return True
+        return held or any(self.venue.open_orders(one.symbol) for one in self.instruments)
 
     def maintenance(self) -> Iterator[Finding]:
         """What is shut now."""
@@ -113,15 +123,14 @@ def permissions(found: AccountConfig) -> Iterator[Finding]:
         yield Finding("ok", "permissions", f"account {found.uid}: {rights}")
 
 
-def modes(found: AccountConfig) -> Iterator[Finding]:
-    """Positions are netted, and swaps may be traded."""
+def position_mode(found: AccountConfig, busy: bool) -> Finding:
+    """Positions are netted, or will be: `execution.live.prepare` sets the mode, which an exchange refuses while anything is open."""
     if found.net:
-        yield Finding("ok", "position mode", "net")
-    else:
-        fix = "close all positions and choose one-way (net) mode in OKX's settings"
-        yield Finding("error", "position mode", "long/short: orders in it would be refused or misread", fix)
-    if found.level <= SPOT_ONLY:
-        yield Finding("error", "account level", "spot mode holds no swaps", "choose futures mode in OKX's settings")
+        return Finding("ok", "position mode", "net")
+    if not busy:
+        return Finding("info", "position mode", "long/short, and nothing is open", "none is needed: net is set before the first order")
+    said = "long/short, and it cannot be changed to net while anything is open"
+    return Finding("error", "position mode", said, "close all positions and cancel all orders; net is set before the first order")
 
 
 def protected(position: ExchangePosition, live: Sequence[Protection]) -> Finding:

@@ -31,13 +31,18 @@ def nothing() -> None:
 
 @dataclass
 class HealthyVenue:
-    """Keeps `core.venue.Venue`; `fault` is called at each private question and may raise. asked: the questions, in order."""
+    """Keeps `core.venue.Venue`; `fault` is called at each private question and may raise. asked: the questions, in order.
+
+    refuses: raised where positions are asked for.
+    """
 
     account: AccountConfig = WELL
     contract: ContractRules = BTC
     equity: Decimal = Decimal(10_000)
     held: Sequence[ExchangePosition] = ()
     protected: Sequence[Protection] = ()
+    resting: Sequence[ExchangeOrder] = ()
+    refuses: Exception | None = None
     shut: str = ""
     lever: Decimal = Decimal(3)
     now_ms: int = NOW_MS
@@ -68,6 +73,8 @@ class HealthyVenue:
 
     def positions(self) -> Sequence[ExchangePosition]:
         self._private("positions")
+        if self.refuses:
+            raise self.refuses
         return self.held
 
     def protections(self, symbol: str) -> Sequence[Protection]:
@@ -84,7 +91,7 @@ class HealthyVenue:
     order_by_id = order
 
     def open_orders(self, symbol: str) -> Sequence[ExchangeOrder]:
-        return ()
+        return self.resting
 
     def past_orders(self, symbol: str, since_ms: int) -> Sequence[ExchangeOrder]:
         return ()

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from console import Run
 from healthy_venue import BTC, NOW_MS, WELL, HealthyVenue
 
 from alpha_arena.core.ports import Clock
-from alpha_arena.core.venue import ExchangePosition, Protection, TryAgain, Venue, VenueRefused
+from alpha_arena.core.venue import ExchangeOrder, ExchangePosition, Protection, TryAgain, Venue, VenueRefused
 from alpha_arena.exchange.accounts import Keys
 from alpha_arena.settings import Settings, load
 from alpha_arena.wiring.consultation import accounts
@@ -25,6 +26,7 @@ from alpha_arena.wiring.surroundings import age, disk, dotenv, reach
 POSITION = ExchangePosition(
     "BTC/USDT:USDT", Decimal("0.01"), Decimal(40_000), Decimal(40_000), Decimal(3), Decimal(130), Decimal(30_000), NOW_MS
 )
+RESTING = ExchangeOrder("2", "", "BTC/USDT:USDT", Decimal(1), Decimal(0), None, Decimal(0), "live", "limit", False, NOW_MS, NOW_MS)
 STOP = Protection("1", "p1", "BTC/USDT:USDT", Decimal("-0.01"), Decimal(38_000), None, "live")
 
 
@@ -66,7 +68,6 @@ def test_a_healthy_account() -> None:
 SICK = [
     (HealthyVenue(account=replace(WELL, permissions=frozenset({"read_only", "trade", "withdraw"}))), "error", "permissions", "withdraw"),
     (HealthyVenue(account=replace(WELL, permissions=frozenset({"read_only"}))), "error", "permissions", "right to trade"),
-    (HealthyVenue(account=replace(WELL, net=False)), "error", "position mode", "net"),
     (HealthyVenue(account=replace(WELL, level=1)), "error", "account level", "futures mode"),
     (HealthyVenue(shut="engine upgrade until 12:00"), "warning", "maintenance", "wait"),
     (HealthyVenue(equity=Decimal(0)), "error", "balance", "transfer"),
@@ -83,10 +84,25 @@ SICK = [
 
 @pytest.mark.parametrize(("venue", "severity", "check", "fix"), SICK)
 def test_what_is_wrong_is_found_with_its_fix(venue: HealthyVenue, severity: str, check: str, fix: str) -> None:
-    """D32, D33: stale contract rules, an account in long/short mode."""
+    """D32: stale contract rules."""
     found = examined(venue)
     assert wrong(found) == [(severity, check)]
     assert fix in next(one.fix for one in found if one.check == check and one.severity == severity)
+
+
+@pytest.mark.parametrize(
+    ("opened", "severity", "fix"),
+    [
+        ({}, "info", "none is needed: net is set"),
+        ({"held": [POSITION], "protected": [STOP]}, "error", "close all positions"),
+        ({"refuses": VenueRefused("only isolated, net positions are traded")}, "error", "close all positions"),
+        ({"resting": [RESTING]}, "error", "cancel all orders"),
+    ],
+)
+def test_long_short_mode_is_unsafe_where_trading_could_not_change_it(opened: dict[str, Any], severity: str, fix: str) -> None:
+    """D33: `trade` sets the mode itself, which an exchange refuses while anything is open."""
+    [found] = [one for one in examined(HealthyVenue(account=replace(WELL, net=False), **opened)) if one.check == "position mode"]
+    assert (found.severity, fix in found.fix) == (severity, True)
 
 
 def test_a_protected_position_is_well() -> None:
