@@ -40,7 +40,7 @@ class EmbeddedSource:
         name: the exchange under which its rows are stored.
         port: of the server; 0 picks a free one. accounts: names of its accounts, None for one of each trader.
         accounts_file: where the server leaves its address and keys. ledger: its own SQLite file.
-        market: synthetic, or the replay of candles in `path` with funding in `funding_path`.
+        market: synthetic, or the replay of candles in `path` with funding in `funding_path` and mark prices in `mark_path`.
         model, seed: of the synthetic market. history_days: how far back a first import goes.
         speed: simulated seconds a real second. driven: time stands until the control plane moves it.
         profile: spec fills as a backtest does; market has latency, spread, impact and partial fills.
@@ -59,6 +59,7 @@ class EmbeddedSource:
     market: Literal["synthetic", "replay"]
     path: Path | None
     funding_path: Path | None
+    mark_path: Path | None
     model: Literal["realistic", "vivid"]
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     history_days: Annotated[int, Field(ge=1, le=3650)]
@@ -88,6 +89,8 @@ class EmbeddedSource:
     def _market_is_whole(self) -> Self:
         if self.market == "replay" and self.path is None:
             raise ValueError("market=replay needs exchange.path=FILE_OR_FOLDER of candles")
+        if self.market != "replay" and self.mark_path is not None:
+            raise ValueError("mark_path is of a replay: exchange.market=replay, or leave it out")
         if self.accounts is not None and (not self.accounts or len(set(self.accounts)) < len(self.accounts)):
             raise ValueError(f"accounts={self.accounts} must be names, each once, such as exchange.accounts=[default]")
         return self

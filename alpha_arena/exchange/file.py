@@ -2,7 +2,7 @@
 
 Symbol and timeframe are read from the name, `VENUE_INSTRUMENT_..._TIMEFRAME_...` (okx_BTC-USDT-SWAP_1h_2023-01_2025-04.parquet) or
 `..._funding_...`; a file with another name needs `symbol` and `timeframe`. The venue is where the rows were recorded; they are stored under
-the source's own name. Mark prices (`1h-mark`) are no candles and are left out.
+the source's own name. Mark prices (`1h-mark`) are no candles: `FileSource` leaves them out, `MarkSource` reads them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -193,8 +194,23 @@ class FileSource:
         if known.kind == FUNDING:
             paid = check_funding(read_funding(table), now_ms, file)
             return Part(file, known, paid.funding, paid.repairs)
-        bars = check_candles(read_candles(table, _base(known.symbol)), timeframe_ms(known.kind), now_ms, file)
+        bars = check_candles(self._read(table, known), timeframe_ms(known.kind), now_ms, file)
         return Part(file, known, bars.candles, bars.repairs)
+
+    def _read(self, table: Columns, known: Label) -> Candles:
+        return read_candles(table, _base(known.symbol))
+
+
+class MarkSource(FileSource):
+    """Files of mark prices (`okx_ETH-USDT-SWAP_1h-mark_x`): bars as candles are, nothing of which is traded."""
+
+    @cached_property
+    def _labels(self) -> Sequence[tuple[Path, Label]]:
+        return [(file, label(file.stem.replace(f"-{MARK}", ""))) for file in _files(self.path, "exchange.mark_path")]
+
+    def _read(self, table: Columns, known: Label) -> Candles:
+        bars = super()._read(table, known)
+        return replace(bars, volume=np.zeros(len(bars)))
 
 
 def _files(given: str | None, key: str) -> list[Path]:

@@ -21,7 +21,7 @@ from alpha_arena.exchange.embedded.contracts import Profile, inst_id
 from alpha_arena.exchange.embedded.exchange import EmbeddedExchange
 from alpha_arena.exchange.embedded.feed import Feed, MarketData, Replay
 from alpha_arena.exchange.embedded.server import HOST, announcement, listening, serve
-from alpha_arena.exchange.file import FUNDING, FileSource
+from alpha_arena.exchange.file import FUNDING, FileSource, MarkSource
 from alpha_arena.exchange.generated import MODELS
 from alpha_arena.exchange.synthetic.synthetic import Synthetic
 from alpha_arena.settings import Settings
@@ -100,7 +100,7 @@ def market_of(settings: Settings) -> tuple[MarketData, int]:
 
 
 def replay_of(settings: Settings) -> tuple[Replay, int]:
-    """Candles and settlements of files, in the shortest timeframe that they hold for every symbol.
+    """Candles, settlements and mark prices of files, in the shortest timeframe that they hold for every symbol.
 
     Raises:
         ConfigError: a symbol that they do not hold, or no timeframe that they hold for all.
@@ -110,15 +110,37 @@ def replay_of(settings: Settings) -> tuple[Replay, int]:
         **FILES, path=str(params["path"]), funding_path=params["funding_path"] and str(params["funding_path"]), clock=Ended()
     )
     held = {one.symbol: held_as(source, one) for one in settings.symbols}
-    shared = set.intersection(*({kind for kind in kinds if kind != FUNDING} for _, kinds in held.values()))
+    marks, marked = marks_of(settings)
+    offers = [kinds for _, kinds in held.values()] + list(marked.values())
+    shared = set.intersection(*({kind for kind in kinds if kind != FUNDING} for kinds in offers))
     if not shared:
-        raise ConfigError(
-            f"exchange.path={params['path']} holds no timeframe of all of {', '.join(held)}; trade one of them, or name other files"
-        )
+        files = f"exchange.path={params['path']}" + (f" and exchange.mark_path={params['mark_path']}" if marked else "")
+        which = "both hold" if marked else "holds"
+        raise ConfigError(f"{files}: no timeframe that {which} of all of {', '.join(held)}; trade one of them, or name other files")
     drive = min(shared, key=timeframe_ms)
     candles: dict[str, Candles] = {symbol: source.candles(name, drive, 0, FOREVER_MS) for symbol, (name, _) in held.items()}
     funding: dict[str, Funding] = {symbol: source.funding(name, 0, FOREVER_MS) for symbol, (name, _) in held.items()}
-    return Replay(candles, funding, {}), timeframe_ms(drive)
+    told = {symbol: marks.candles(symbol, drive, 0, FOREVER_MS) for symbol in marked} if marks else {}
+    return Replay(candles, funding, told), timeframe_ms(drive)
+
+
+def marks_of(settings: Settings) -> tuple[MarkSource | None, Mapping[str, tuple[str, ...]]]:
+    """Files of mark prices, and in which timeframes they hold the configured symbols; else the traded price is the mark.
+
+    Raises:
+        ConfigError: there are files, and they hold none of them.
+    """
+    path = params_of(settings)["mark_path"]
+    if not path:
+        return None, {}
+    source, symbols = MarkSource(**FILES, path=str(path), funding_path=None, clock=Ended()), [one.symbol for one in settings.symbols]
+    offers = source.offers()
+    marked = {symbol: offers[symbol] for symbol in symbols if symbol in offers}
+    if not marked:
+        raise ConfigError(
+            f"exchange.mark_path={path} holds marks of {', '.join(sorted(offers))}, none of {', '.join(symbols)}; name other files"
+        )
+    return source, marked
 
 
 class Ended:

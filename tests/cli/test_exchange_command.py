@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,43 @@ def test_a_replay_is_driven_by_the_shortest_bars_and_begins_after_some_past(tmp_
     assert abs(market_start_ms(load("exchange", given)) - (1_704_067_200_000 + 240 * HOUR_MS)) <= HOUR_MS
     with pytest.raises(ConfigError, match="ETH"):
         market_of(load("exchange", [*given, "symbols=[eth]"]))
+
+
+def test_a_replay_s_mark_prices_are_those_of_their_file(shared_data: Path) -> None:
+    """Any file of the stored data can be replayed; the traded prices go on where there is no mark."""
+    traded_in = shared_data / "okx_ETH-USDT-SWAP_1h_2024-01_2025-04.parquet"
+    given = ["symbols=[eth]", "exchange.market=replay", "exchange.driven=true", "start=2024-01-01", f"exchange.path={traded_in}"]
+    marks = f"exchange.mark_path={shared_data / 'okx_ETH-USDT-SWAP_1h-mark_2022-05_2025-04.parquet'}"
+    settings = load("exchange", [*given, marks])
+    market, bar_ms = market_of(settings)
+    at = ("ETH/USDT:USDT", 1_704_067_200_000, 1_704_067_200_000 + 500 * HOUR_MS)
+    traded, mark = market.bars(*at), market.mark(*at)
+    assert (bar_ms, len(mark), (mark.ts == traded.ts).all()) == (HOUR_MS, 500, True)
+    assert 0 < np.abs(mark.close / traded.close - 1).max() < 0.01
+    plain, _ = market_of(load("exchange", given))
+    assert (plain.mark(*at).close == traded.close).all()
+    exchange = exchange_of(settings, own_clock(settings))
+    exchange.clock.step_to(at[1] + 400 * HOUR_MS)
+    assert exchange.mark("ETH-USDT-SWAP") == Decimal(repr(float(mark.close[399]))) != exchange.last("ETH-USDT-SWAP")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["symbols=[btc]", "exchange.path={shared}/okx_BTC-USDT-SWAP_1h_2023-01_2025-04.parquet"], "none of BTC"),
+        (["symbols=[eth]", "exchange.path={shared}/okx_ETH-USDT-SWAP_5m_2022-05_2022-12.parquet"], "no timeframe that both hold"),
+    ],
+)
+def test_mark_prices_that_do_not_fit_are_refused(given: list[str], said: str, shared_data: Path) -> None:
+    marks = f"exchange.mark_path={shared_data / 'okx_ETH-USDT-SWAP_1h-mark_2022-05_2025-04.parquet'}"
+    settings = load("exchange", ["exchange.market=replay", marks, *(one.format(shared=shared_data) for one in given)])
+    with pytest.raises(ConfigError, match=said):
+        market_of(settings)
+
+
+def test_mark_prices_are_of_a_replay() -> None:
+    with pytest.raises(ConfigError, match="mark_path"):
+        load("exchange", ["exchange.mark_path=marks.parquet"])
 
 
 def test_under_up_the_control_plane_does_not_move_the_clock(tmp_path: Path) -> None:
