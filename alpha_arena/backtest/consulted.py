@@ -21,6 +21,7 @@ from alpha_arena.core.types import Floats, Ints
 SCHEMA_VERSION = 1
 # what happened shortly before a model's training ended is told of after it
 GRACE_DAYS = 30
+UNPRICED = "llm.models has no price of one, or a call failed that may have been charged"
 
 
 def clean_after(day: str) -> int:
@@ -73,7 +74,7 @@ def figures(record: Record, cutoff: Cutoff, ppy: float) -> dict[str, Any]:
     """The part `llm` of result.json.
 
     Returns:
-        decisions, fallback_levels (how many by level), fallback_rate, tokens, cost_usd (null where a price is not known),
+        decisions, fallback_levels (how many by level), fallback_rate, tokens, cost_usd (null where that of a call is not known),
         cost_bps (of the initial capital), total_return_net of that cost; knowledge_cutoff and clean_from_ts (null: not known),
         before_cutoff and after_cutoff: bars, total_return, sharpe and max_drawdown of the bars before and after that time, null without
         any; contaminated and contamination, a sentence.
@@ -130,11 +131,7 @@ def doubts(advice: Sequence[Advice], cutoff: Cutoff, ts: Ints) -> list[str]:
     said = [] if cutoff.clean(ts).all() else [cutoff.said(ts)]
     said += fallen(advice)
     dear = any(isnan(one.cost_usd) for one in advice)
-    return said + (
-        ["the price of a model is not known, so that its cost is not in the figures, and llm.budget_usd does not bound it; see llm.models"]
-        if dear
-        else []
-    )
+    return said + ([f"what the models cost is not known, so that it is not in the figures: {UNPRICED}"] if dear else [])
 
 
 def fallen(advice: Sequence[Advice]) -> list[str]:

@@ -20,7 +20,7 @@ class Advice:
         fallback_level: FIRST answer, ASKED_AGAIN with its errors, ANOTHER provider, a single STRATEGY instead, HOLD.
         provider, model: whose answer it is, the model as the provider calls it; "" where there is none.
         tokens: of all calls, prompt and answer; None where not told.
-        cost_usd: of all calls, NaN where a price is not known.
+        cost_usd: of all calls, NaN where that of one is not known.
         record: the DecisionRecord (specs: quant L1) as one line of JSON; "" where nobody was to be asked.
     """
 

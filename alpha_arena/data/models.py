@@ -59,13 +59,13 @@ class KeptAnswers:
 
 
 def spend(service: DataService, trader: str, ts: int, cost_usd: float) -> None:
-    """Note what a call has cost, as soon as it is made: whatever becomes of the cycle, the money is gone. ts: the market's time, ms UTC."""
+    """Note what a call has cost at most, as soon as it is made: it is gone whatever becomes of the cycle. ts: the market's time, ms UTC."""
     with service.database.write() as connection:
         connection.execute(insert(tables.llm_spending), [{"trader": trader, "ts": ts, "cost_usd": cost_usd}])
 
 
 def spent_usd(service: DataService, trader: str, since_ts: int) -> float:
-    """What a trader's calls from `since_ts` on have cost; what has no known price counts nothing."""
+    """What a trader's calls from `since_ts` on have cost at most."""
     table = tables.llm_spending
     query = select(table.c.cost_usd).where(table.c.trader == trader, table.c.ts >= since_ts)
     with service.database.read() as connection:

@@ -16,7 +16,7 @@ from alpha_arena.llm.answer import schema
 from alpha_arena.llm.guards import Breaker, Purse
 from alpha_arena.llm.kept import Kept, asked_of, question_key
 from alpha_arena.llm.provider import Provider
-from alpha_arena.llm.reply import Attempt, CallFailed, Messages, Outcome, Reply, Wire
+from alpha_arena.llm.reply import Attempt, CallFailed, Messages, Outcome, Reply, Usage, Wire
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
@@ -35,6 +35,14 @@ class Time:
     sleep: Callable[[float], None] = time.sleep
     wall_ms: Callable[[], int] = wall_ms
     draw: Random = field(default_factory=Random)
+
+
+@dataclass
+class _Calls:
+    """What has been tried of one question. cost_usd: NaN once that of a call is not known."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    cost_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Caller:
         if found and (found["reply"] or cache == "replay_strict"):
             return Outcome.of(found)
         if cache == "replay_strict":
-            return self._outcome(key, None, [self._attempt(CallFailed("CacheMiss", self._missed(key), sent=False), 0.0)])
+            return self._outcome(key, None, _Calls([self._attempt(CallFailed("CacheMiss", self._missed(key), sent=False), 0.0)]))
         made = self._asked(key, messages, until)
         if cache != "off" and (made.reply or not self._has_answer(key)):
             self.kept.put(key, self.template_sha256, made.kept())
@@ -86,7 +94,7 @@ class Caller:
         return f"no answer is kept to question {key[:12]}{old}; llm.cache=record asks and keeps"
 
     def _asked(self, key: str, messages: Messages, until: float) -> Outcome:
-        attempts: list[Attempt] = []
+        calls = _Calls()
         retrying = Retrying(
             stop=stop_after_attempt(self.provider.retries + 1) | _Late(self.time, until),
             wait=self._pause,
@@ -95,27 +103,33 @@ class Caller:
             reraise=True,
         )
         try:
-            return self._outcome(key, retrying(self._once, messages, until, attempts), attempts)
+            return self._outcome(key, retrying(self._once, messages, until, calls), calls)
         except CallFailed:
-            return self._outcome(key, None, attempts)
+            return self._outcome(key, None, calls)
 
-    def _outcome(self, key: str, reply: Reply | None, attempts: list[Attempt]) -> Outcome:
-        cost = reply.usage.cost_usd(self.provider.card) if reply else 0.0
-        self.purse.pay(cost)
-        return Outcome(key, reply, tuple(attempts), self.time.wall_ms(), cost)
+    def _outcome(self, key: str, reply: Reply | None, calls: _Calls) -> Outcome:
+        return Outcome(key, reply, tuple(calls.attempts), self.time.wall_ms(), calls.cost_usd)
 
-    def _once(self, messages: Messages, until: float, attempts: list[Attempt]) -> Reply:
+    def _once(self, messages: Messages, until: float, calls: _Calls) -> Reply:
         began = self.time.monotonic()
         try:
             reply = self._wire(until - began).complete(messages, min(self.provider.call_s, until - began))
         except CallFailed as failed:
             if failed.sent:
                 self.breaker.told(False, self.time.monotonic())
-            attempts.append(self._attempt(failed, began))
+            calls.attempts.append(self._attempt(failed, began))
+            if failed.may_cost:
+                self._pay(Usage(), messages, calls)
             raise
         self.breaker.told(True, self.time.monotonic())
-        attempts.append(self._attempt(None, began))
+        calls.attempts.append(self._attempt(None, began))
+        self._pay(reply.usage, messages, calls)
         return reply
+
+    def _pay(self, usage: Usage, messages: Messages, calls: _Calls) -> None:
+        """Count a call: in its cost what is known, in the budget at most what it can have been."""
+        calls.cost_usd += usage.cost_usd(self.provider.card)
+        self.purse.pay(usage.most_usd(self.provider, messages))
 
     def _wire(self, left_s: float) -> Wire:
         """The way to the provider.
@@ -128,13 +142,21 @@ class Caller:
             raise CallFailed("NoKey", f"set {provider.credential} in the environment or in .env, see .env.example", sent=False)
         if self.purse.is_empty():
             onward = "; llm.cache=replay goes on with what has no answer yet" if provider.cache == "record" else ""
-            raise CallFailed("BudgetSpent", f"llm.budget_usd={self.purse.budget_usd:g} is spent{onward}", sent=False)
+            raise CallFailed("BudgetSpent", f"llm.budget_usd={self.purse.budget_usd:g} is spent{self._guessed()}{onward}", sent=False)
         if self.breaker.is_open(self.time.monotonic()):
             failures = f"{provider.breaker_failures} calls in a row failed"
             raise CallFailed("BreakerOpen", f"{failures}; asked again {provider.breaker_s:g} s after the last", sent=False)
         if left_s <= 0:
             raise CallFailed("Deadline", "no time is left", sent=False)
         return self.wire
+
+    def _guessed(self) -> str:
+        """That the budget counts a price that nobody gave."""
+        provider = self.provider
+        if provider.card == provider.budget_card:
+            return ""
+        at = f"{provider.unknown_price_usd:g} USD for a million tokens"
+        return f"; {provider.model} has no price in llm.models and counts at llm.unknown_price_usd, {at}"
 
     def _attempt(self, failed: CallFailed | None, began: float) -> Attempt:
         asked = failed is None or failed.sent

@@ -51,7 +51,7 @@ class Verdict:
 
     @property
     def cost_usd(self) -> float:
-        """Of all calls; NaN where a price is not known."""
+        """Of all calls; NaN where that of one is not known."""
         return fsum(one.outcome.cost_usd for one in self.asked)
 
     @property

@@ -21,6 +21,8 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # a compressed body may be a thousand times as large as what is counted of it
 PLAIN = "identity"
 NO_KEY = "none"
+# nobody has heard the question
+UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
 class TooLarge(Exception):
@@ -123,15 +125,16 @@ class Chat:
     def _failed(self, error: Exception) -> CallFailed:
         import openai
 
+        reached = not any(isinstance(one, UNREACHED) for one in causes(error))
         if isinstance(error, openai.APITimeoutError):
-            return CallFailed("Timeout", "no whole reply in time", passing=True)
+            return CallFailed("Timeout", "no whole reply in time", passing=True, reached=reached)
         if isinstance(error, openai.APIStatusError):
             status = error.status_code
             passing = status in PASSING_STATUS or status >= 500
             said = self._masked(str(error.message))
             return CallFailed(f"Http{status}", said, status, passing, seconds(error.response.headers.get("retry-after")))
         if isinstance(error, openai.APIConnectionError):
-            return CallFailed("Connection", self._masked(str(error)), passing=True)
+            return CallFailed("Connection", self._masked(str(error)), passing=True, reached=reached)
         return CallFailed("BadReply", self._masked(str(error)))
 
 
@@ -159,6 +162,13 @@ class _Bounded(httpx2.SyncByteStream):
     def close(self) -> None:
         """Close the connection."""
         self.stream.close()
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, then what it came of: each layer wraps that of the one below it."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def seconds(told: str | None) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from math import isnan
 
 
 @dataclass(slots=True)
@@ -53,8 +52,7 @@ class Purse:
         return self.budget_usd is not None and self.earlier() + self.spent >= self.budget_usd
 
     def pay(self, cost_usd: float) -> None:
-        """Count a cost; one that is not known counts nothing."""
-        if isnan(cost_usd) or not cost_usd:
-            return
-        self.spent += cost_usd
-        self.noted(cost_usd)
+        """Count a cost, or what it is at most where it is not known."""
+        if cost_usd:
+            self.spent += cost_usd
+            self.noted(cost_usd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -12,6 +13,7 @@ ANY = "any"
 # what a template that names no market is called, after the name of the one that does
 ANONYMOUS = "_anonymous"
 MILLION = 1e6
+MOST_TOKENS = 200_000
 
 Price = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, json_schema_extra={"unit": "USD for a million tokens"})]
 Wait = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False, json_schema_extra={"unit": "seconds"})]
@@ -34,6 +36,11 @@ class Card:
     as_of: Date | None = None
     knowledge_cutoff: Date | None = None
     reasoning: bool = False
+
+    @property
+    def free(self) -> bool:
+        """Whether it costs nothing, however much is said."""
+        return self.input_usd == 0 == self.output_usd
 
 
 UNKNOWN = Card()
@@ -58,6 +65,7 @@ class Provider:
         call_s, connect_s: of one call. retries: after a failure that may pass.
         breaker_failures, breaker_s: calls that failed in a row, after which nobody is asked for that long.
         budget_usd: of a trader's day, or of a backtest; None for none.
+        unknown_price_usd: at which a model without a price counts in the budget; its cost stays unknown.
         fallbacks: providers that are asked next, those without a key are left out.
     """
 
@@ -78,7 +86,7 @@ class Provider:
     anonymise: bool
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None
-    max_tokens: Annotated[int, Field(ge=16, le=200_000, json_schema_extra={"unit": "tokens"})] | None
+    max_tokens: Annotated[int, Field(ge=16, le=MOST_TOKENS, json_schema_extra={"unit": "tokens"})] | None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None
     reasoning_effort: str | None
     sample: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -90,6 +98,7 @@ class Provider:
     breaker_failures: Annotated[int, Field(ge=1, le=1000)]
     breaker_s: Wait
     budget_usd: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, json_schema_extra={"unit": "USD"})] | None
+    unknown_price_usd: Price
     fallbacks: list[str]
 
     @property
@@ -101,6 +110,18 @@ class Provider:
     def card(self) -> Card:
         """What is known of the model."""
         return self.models.get(self.model) or self.models.get(ANY) or UNKNOWN
+
+    @property
+    def budget_card(self) -> Card:
+        """The card by which calls count in the budget: no price in it is unknown."""
+        own, most = self.card, self.unknown_price_usd
+        input_usd, output_usd = (most if price is None else price for price in (own.input_usd, own.output_usd))
+        return replace(own, input_usd=input_usd, output_usd=output_usd)
+
+    @property
+    def longest(self) -> int:
+        """Tokens that an answer may have at most."""
+        return MOST_TOKENS if self.max_tokens is None else self.max_tokens
 
     def params(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """What is sent beside model and messages; only what the model takes.

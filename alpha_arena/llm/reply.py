@@ -9,10 +9,14 @@ from math import nan
 from typing import Any, Protocol, runtime_checkable
 
 from alpha_arena.core.advice import canonical
-from alpha_arena.llm.provider import MILLION, Card
+from alpha_arena.llm.provider import MILLION, Card, Provider
 
 Messages = Sequence[Mapping[str, str]]
 PASSING_STATUS = frozenset({408, 409, 429})
+# of an error behind which a model may have answered all the same
+WORKED_STATUS = 408
+# numbers come to no more tokens than that
+CHARACTERS_A_TOKEN = 2
 # what moves a terminal's cursor, or shows a text in another order than it has
 CONTROLS = (range(0x20), range(0x7F, 0xA0), (0x61C,), range(0x200E, 0x2010), range(0x2028, 0x202F), range(0x2066, 0x206A))
 REPLACED = {**dict.fromkeys(code for codes in CONTROLS for code in codes), 9: "\t", 10: "\n"}
@@ -47,11 +51,24 @@ class Usage:
 
     def cost_usd(self, card: Card) -> float:
         """The price by the model's card; NaN where a price or the tokens are not known."""
+        if card.free:
+            return 0.0
         if self.prompt is None or self.completion is None or card.input_usd is None or card.output_usd is None:
             return nan
         cached = min(self.cached_prompt or 0, self.prompt)
         cached_usd = card.input_usd if card.cached_usd is None else card.cached_usd
         return ((self.prompt - cached) * card.input_usd + cached * cached_usd + self.completion * card.output_usd) / MILLION
+
+    def most_usd(self, provider: Provider, messages: Messages) -> float:
+        """What the call counts in a budget: its price, or what that is at most where tokens or prices are not known."""
+        prompt = most_tokens(messages) if self.prompt is None else self.prompt
+        completion = provider.longest if self.completion is None else self.completion
+        return Usage(prompt, self.cached_prompt, completion).cost_usd(provider.budget_card)
+
+
+def most_tokens(messages: Messages) -> int:
+    """Tokens that a prompt has at most."""
+    return sum(len(one["content"]) for one in messages) // CHARACTERS_A_TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +94,28 @@ class CallFailed(Exception):
     Args:
         kind: one word for it. said: what the provider said, without secrets.
         status: of HTTP, None without an answer. passing: the same call may succeed later. after_s: when the provider says so.
-        sent: somebody was asked.
+        sent: somebody was asked. reached: there was somebody at the address.
     """
 
     def __init__(
-        self, kind: str, said: str = "", status: int | None = None, passing: bool = False, after_s: float | None = None, sent: bool = True
+        self,
+        kind: str,
+        said: str = "",
+        status: int | None = None,
+        passing: bool = False,
+        after_s: float | None = None,
+        sent: bool = True,
+        reached: bool = True,
     ) -> None:
         super().__init__(f"{kind}: {said}" if said else kind)
         self.kind, self.said, self.status = kind, clean(said, 300), status
-        self.passing, self.after_s, self.sent = passing, after_s, sent
+        self.passing, self.after_s, self.sent, self.reached = passing, after_s, sent, reached
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether the provider may charge for it: not where nobody was reached, nor where the question was turned away."""
+        worked = self.status is None or self.status == WORKED_STATUS or self.status >= 500
+        return self.sent and self.reached and worked
 
 
 @runtime_checkable
@@ -123,7 +153,7 @@ class Outcome:
 
     Attributes:
         key: of the question. reply: None where there was none; attempts: the last says why.
-        wall_ms: when it was asked. cost_usd: NaN where not known. hit: it was kept from earlier.
+        wall_ms: when it was asked. cost_usd: of all calls, NaN where not known. hit: it was kept from earlier.
     """
 
     key: str

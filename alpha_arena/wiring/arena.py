@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from alpha_arena.backtest.board import Board, board
+from alpha_arena.backtest.consulted import UNPRICED
 from alpha_arena.backtest.contest import Contest
 from alpha_arena.backtest.contestants import Contestant, Kind, contamination, middle, of_run
 from alpha_arena.backtest.folder import market_hashes
@@ -181,7 +182,7 @@ def notes(settings: Settings, made: Board, entries: list[Entry]) -> Iterator[str
             )
         if isnan(rows[one].net_return):
             place = "its place is by the part that is known" if rows[one].rank else "it is not ranked"
-            yield f"{one}: what its model costs is not known, so that {place}; give its prices in llm.models"
+            yield f"{one}: what its models cost is not known, so that {place}: {UNPRICED}"
     for one, why in {entry.of: why for entry in reversed(entries) if (why := contamination(entry.run))}.items():
         yield f"{one} is not ranked. {why}"
     halted = [f"{one.name} since {date(since)}" for one in entries if (since := halted_ts(one)) is not None]

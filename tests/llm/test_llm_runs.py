@@ -10,16 +10,14 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from fake_llm import Body, Says, allocation, serving
+from run_world import BARS, BTC, ETH, HOUR, KEY, START, At, Now, backtest, left, one_key, stored
 
 from alpha_arena.backtest.report import report_html
-from alpha_arena.backtest.result import Run
 from alpha_arena.core.records import Booking
-from alpha_arena.core.types import Account, Candles
+from alpha_arena.core.types import Account
 from alpha_arena.data.controls import Controls
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
@@ -30,15 +28,10 @@ from alpha_arena.decision.brief import six
 from alpha_arena.decision.feedback import feedback, lines
 from alpha_arena.engine import look, ticks
 from alpha_arena.settings import load
-from alpha_arena.wiring import decide, run_backtest, save, trade_cycle
+from alpha_arena.wiring import decide, save, trade_cycle
 from alpha_arena.wiring.advising import connected
 from alpha_arena.wiring.desk import markets_of, study_of
 
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-HOUR = 3_600_000
-START = 1_704_067_200_000
-BARS = 900
-KEY = "sk-a-key-that-nobody-sees"
 OPENED: list[str] = []
 WATCHED = [False]
 
@@ -67,53 +60,13 @@ def no_socket() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     """One provider has a key."""
-    for name in ("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "MOONSHOT_API_KEY", "OPENROUTER_API_KEY", "LLM_PROVIDER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
-
-
-class Now:
-    """A clock that stands."""
-
-    def now_ms(self) -> int:
-        """A minute after the last close."""
-        return START + BARS * HOUR + 60_000
-
-
-class At:
-    """A clock that stands a minute after a bar's close."""
-
-    def __init__(self, bar: int) -> None:
-        self.bar = bar
-
-    def now_ms(self) -> int:
-        """As said."""
-        return START + (self.bar + 1) * HOUR + 60_000
+    one_key(monkeypatch)
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[DataService]:
     """A database with a market in it."""
-    rng = np.random.default_rng(5)
-    close = 40_000 * np.exp(np.cumsum(rng.normal(0, 0.006, BARS)))
-    open_ = np.r_[40_000.0, close[:-1]]
-    high, low = np.maximum(open_, close) * 1.002, np.minimum(open_, close) * 0.998
-    with closing(DataService(f"sqlite:///{tmp_path / 'arena.db'}")) as made:
-        made.upgrade()
-        candles = Candles(START + np.arange(BARS) * HOUR, open_, high, low, close, rng.lognormal(3, 0.5, BARS))
-        made.write_candles("file", BTC, "1h", candles)
-        yield made
-
-
-def backtest(service: DataService, url: str, *overrides: str) -> Run:
-    """Of a model at an address."""
-    return run_backtest(load("backtest", ["decision=llm", f"llm.base_url={url}", *overrides]), service)
-
-
-def left(run: Run) -> dict[str, Any]:
-    """All that a run leaves, the seconds that it took aside."""
-    frames = {name: getattr(run, name).to_json(double_precision=15) for name in ("trades", "equity", "signals", "fills")}
-    return {**frames, "result": {k: v for k, v in run.result.items() if k != "seconds"}}
+    yield from stored(tmp_path)
 
 
 @pytest.mark.parametrize("bars", [40, pytest.param(500, marks=pytest.mark.slow)])
@@ -163,27 +116,6 @@ def test_replay_asks_only_for_what_is_not_kept(service: DataService) -> None:
         assert len(fake.requests) == 5
         backtest(service, fake.url, "limit=5")
         assert len(fake.requests) == 5
-
-
-def test_a_budget_ends_the_asking_of_a_run(service: DataService) -> None:
-    """L7: cost in bps and net of it."""
-    with serving() as fake:
-        run = backtest(service, fake.url, "limit=6", "llm.budget_usd=0.0006")
-    assert len(fake.requests) == 2
-    told = run.result["llm"]
-    assert told["fallback_levels"] == {"0": 2, "4": 4}
-    assert told["cost_usd"] == pytest.approx(2 * 0.00042)
-    assert told["cost_bps"] == pytest.approx(told["cost_usd"] / 10_000 * 1e4)
-    assert told["total_return_net"] < run.result["total_return"]
-
-
-def test_an_unknown_price_is_null(service: DataService) -> None:
-    with serving() as fake:
-        run = backtest(service, fake.url, "limit=2", "llm.model=never-heard-of")
-    told = run.result["llm"]
-    assert (told["cost_usd"], told["cost_bps"], told["total_return_net"]) == (None, None, None)
-    assert "price of a model is not known" in " ".join(run.result["warnings"])
-    assert "llm.budget_usd does not bound it" in " ".join(run.result["warnings"])
 
 
 def test_a_cycle_keeps_what_was_asked_and_said_with_the_decision(service: DataService, tmp_path: Path) -> None:

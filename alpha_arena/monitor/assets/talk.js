@@ -5,7 +5,7 @@ import { UNKNOWN, known, number, percent, signedPercent, t, time } from './forma
 const MOMENT_MS = 1500;
 const CENTS = 2;
 
-/** Money for a model: cents, or the first two digits of less; a dash where a price is not known. */
+/** Money for a model: cents, or the first two digits of less; a dash where it is not known. */
 export function dollars(value) {
   if (!known(value)) return `${UNKNOWN} USD`;
   const digits = value > 0 ? Math.min(6, Math.max(CENTS, Math.ceil(-Math.log10(value)) + 1)) : CENTS;
