@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from alpha_arena.commands.output import moment, print_rows, progress
+from alpha_arena.commands.output import announcing, moment, print_rows, progress
 from alpha_arena.commands.shared import WallClock, database
 from alpha_arena.settings import Settings
 
@@ -17,7 +17,7 @@ def run(settings: Settings) -> dict[str, Any]:
     """Compete, write the run folder and keep the board in the database; what board.json holds, with the folder's name.
 
     Raises:
-        NoData: nothing is stored in the window, or too few bars.
+        NoData: nothing is stored in the window, or too few bars. ConfigError: models may be asked more often than most_calls.
     """
     from alpha_arena.backtest.contest import write_contest
     from alpha_arena.data.notes import record_backtest
@@ -26,7 +26,7 @@ def run(settings: Settings) -> dict[str, Any]:
     with database(settings) as service:
         now = WallClock().now_ms()
         with progress("arena") as told:
-            made = run_arena(settings, service, now, told)
+            made = run_arena(settings, service, now, told, announcing("arena"))
         folder = write_contest(made, settings.outputs, now, settings.shown_overrides)
         row = {
             "name": f"arena_{folder.name}",

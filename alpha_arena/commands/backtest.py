@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alpha_arena.commands.output import moment, print_rows, progress
+from alpha_arena.commands.output import announcing, moment, print_rows, progress
 from alpha_arena.commands.shared import WallClock, database
 from alpha_arena.settings import Settings
 
@@ -35,13 +35,13 @@ def run(settings: Settings) -> dict[str, Any]:
     """Simulate, write the run folder and keep the run in the database; the figures of result.json with the folder's name.
 
     Raises:
-        NoData: nothing is stored in the window.
+        NoData: nothing is stored in the window. ConfigError: a model may be asked more often than most_calls.
     """
     from alpha_arena.wiring import run_backtest, save
 
     with database(settings) as service:
         with progress("backtest") as told:
-            made = run_backtest(settings, service, told)
+            made = run_backtest(settings, service, told, announcing("backtest"))
         folder = save(made, settings, service, WallClock().now_ms())
     return {"name": made.name, "folder": str(folder), **made.result}
 

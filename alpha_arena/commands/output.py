@@ -98,6 +98,15 @@ def moment(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M}"
 
 
+def announcing(label: str) -> Callable[[str], None]:
+    """Says on stderr what will be asked, before it is."""
+
+    def said(text: str) -> None:
+        sys.stderr.write(f"{label}: {text}\n")
+
+    return said
+
+
 @contextmanager
 def progress(label: str, unit: str = "bars") -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr that is told (done, total); none where stderr is not a terminal."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from alpha_arena.commands.output import moment, print_rows, progress
+from alpha_arena.commands.output import announcing, moment, print_rows, progress
 from alpha_arena.commands.shared import database
 from alpha_arena.settings import Settings
 
@@ -19,12 +19,7 @@ def run(settings: Settings) -> dict[str, Any]:
     from alpha_arena.wiring.probing import run_probe
 
     with database(settings) as service, progress("probe", "closes") as told:
-        return run_probe(settings, service, announced, told)
-
-
-def announced(text: str) -> None:
-    """What will be asked."""
-    sys.stderr.write(f"probe: {text}\n")
+        return run_probe(settings, service, announcing("probe"), told)
 
 
 def show(result: dict[str, Any]) -> None:

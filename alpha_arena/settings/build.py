@@ -350,6 +350,7 @@ def _settings(parts: Parts, traders: tuple[Settings, ...]) -> Settings:
         templates=parts.templates(search),
         cluster=parts.cluster(),
         confirm=values.confirm,
+        most_calls=values.most_calls,
         resolved=resolved,
         overrides=parts.overrides,
         config_hash=config_hash(resolved),

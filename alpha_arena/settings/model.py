@@ -88,6 +88,7 @@ class Values:
     policy: Literal["hold", "flatten"] = "hold"
     reason: str = ""
     confirm: bool = False
+    most_calls: Annotated[int, Field(ge=1, le=100_000_000)] = 1000
     detail: str | None = None
 
 
@@ -261,6 +262,7 @@ class Settings:
         since_days: how far back a first import goes. timeframes: of candles to store, empty for none named.
         action: what data, db, loop, walkforward, verify, check or probe are to do. on: where `strategies` looks.
         search: the space of a sweep or walk-forward; templates: the strategies in it; cluster: where it runs. confirm: however large it is.
+        most_calls: of models in a run over history, above which confirm=true is asked for.
         environment: where orders go: paper, embedded, demo or live. order_sync: which orders a sync reads from the exchange.
         policy, reason: of a kill switch, a pause or a close.
         resolved: the whole configuration as a plain dict, secrets masked. config_hash: SHA-256 of what shapes the trader's decisions.
@@ -305,6 +307,7 @@ class Settings:
     templates: Mapping[str, Template]
     cluster: Cluster | None
     confirm: bool
+    most_calls: int
     resolved: Mapping[str, Any]
     overrides: tuple[str, ...]
     config_hash: str

@@ -30,6 +30,7 @@ from alpha_arena.wiring.advising import connected
 from alpha_arena.wiring.backtesting import Progress, Window, are_generated, window
 from alpha_arena.wiring.benchmarks import SIMULATED, Beside, Told, benchmarks, run_within, stages
 from alpha_arena.wiring.desk import markets_of
+from alpha_arena.wiring.estimating import Announce, announced
 from alpha_arena.wiring.proof import extent, trial_of
 
 
@@ -43,14 +44,21 @@ class Entry:
     of: str
 
 
-def run_arena(settings: Settings, service: DataService, now_ms: int, progress: Progress | None = None) -> Contest:
+def run_arena(
+    settings: Settings, service: DataService, now_ms: int, progress: Progress | None = None, announce: Announce | None = None
+) -> Contest:
     """Let all compete on stored candles, and count each trader as a thing that was tried.
+
+    Args:
+        announce: told what models may be asked and what that may cost, before anybody is.
 
     Raises:
         NoData: nothing is stored, or too few bars to choose a rule on and to compete on.
+        ConfigError: models may be asked more often than most_calls.
     """
     markets = markets_of(settings, service, settings.end_ms)
     train, part = stages(markets, window(markets, settings.start_ms, settings.limit), fraction(settings))
+    announced(settings, [(one, samples_of(settings)) for one in settings.traders], markets, part, announce)
     generated = are_generated(settings, service)
     entries, beside = competed(settings, service, markets, part, train, generated, progress)
     data_hash = service.data_hash(list(markets.values()))
@@ -65,6 +73,11 @@ def fraction(settings: Settings) -> float:
     """Part of the bars that the best rule is chosen on."""
     assert settings.arena is not None
     return settings.arena.train_fraction
+
+
+def samples_of(settings: Settings) -> int:
+    """How often each model is asked everything."""
+    return settings.arena.samples if settings.arena else 1
 
 
 def competed(
@@ -91,10 +104,11 @@ def competed(
 def askings(settings: Settings, trader: Settings) -> Iterator[tuple[str, str, Settings]]:
     """A trader with its name; one with a model once for each sample."""
     decider, of = trader.decider, trader.trader
-    if not isinstance(decider, Llm) or settings.arena is None or settings.arena.samples == 1:
+    samples = samples_of(settings)
+    if not isinstance(decider, Llm) or samples == 1:
         yield of, of, trader
         return
-    for sample in range(settings.arena.samples):
+    for sample in range(samples):
         models = [replace(one, sample=sample) for one in (decider.model, *decider.fallbacks)]
         resolved = {**trader.resolved, "llm": {**trader.resolved["llm"], "sample": sample}}
         own = replace(decider, model=models[0], fallbacks=models[1:])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from alpha_arena.data.service import DataService
+    from alpha_arena.wiring.estimating import Announce
 
 Progress = Callable[[int, int], None]
 STRIDE = 500
@@ -142,21 +143,26 @@ def trade(
     return Played(replace(record, details=lower), "kernel", why)
 
 
-def run_backtest(settings: Settings, service: DataService, progress: Progress | None = None) -> Run:
+def run_backtest(settings: Settings, service: DataService, progress: Progress | None = None, announce: Announce | None = None) -> Run:
     """Simulate the configured trader over stored candles.
 
     Signals are computed over all stored rows before `end`; `start` and `limit` cut only what is simulated.
 
+    Args:
+        announce: told what a model may be asked and what that may cost, before anybody is.
+
     Raises:
-        NoData: nothing is stored, or nothing in the window.
+        NoData: nothing is stored, or nothing in the window. ConfigError: a model may be asked more often than most_calls.
     """
     # a backtest of a frame needs no database, and comes with this module
     from alpha_arena.wiring.advising import connected
+    from alpha_arena.wiring.estimating import announced
 
     generated = are_generated(settings, service)
     details = details_of(settings, service)
-    settings = connected(settings, service, "backtest")
-    return simulate(settings, markets_of(settings, service, settings.end_ms), generated, progress, details)
+    markets = markets_of(settings, service, settings.end_ms)
+    announced(settings, [(settings, 1)], markets, window(markets, settings.start_ms, settings.limit), announce)
+    return simulate(connected(settings, service, "backtest"), markets, generated, progress, details)
 
 
 def are_generated(settings: Settings, service: DataService) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isnan, nan
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -16,45 +16,19 @@ from alpha_arena.backtest.result import Run
 from alpha_arena.core.advice import ANOTHER
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.core.market import Market, View
-from alpha_arena.core.types import Account, RiskState, Target
+from alpha_arena.core.types import Target
 from alpha_arena.data.service import DataService
 from alpha_arena.decision.llm import Llm
 from alpha_arena.llm.guards import Purse
-from alpha_arena.llm.prompt import template
-from alpha_arena.llm.provider import MILLION, Provider
+from alpha_arena.llm.provider import Provider
 from alpha_arena.settings import Settings
 from alpha_arena.settings.laboratory import Probe
 from alpha_arena.wiring.advising import connected
 from alpha_arena.wiring.backtesting import Progress, Window, are_generated, simulate, window
-from alpha_arena.wiring.desk import markets_of, study_of
+from alpha_arena.wiring.desk import markets_of
+from alpha_arena.wiring.estimating import Announce, Estimate, estimate, refuse_dear
 
 WORLDS = ("named", "anonymous", "mirrored", "shuffled")
-# each question may be asked once more with what was wrong with its answer
-TIMES = 2
-# numbers come to no more tokens than that
-CHARACTERS_A_TOKEN = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a probe may cost.
-
-    Attributes:
-        questions: closes x symbols x worlds. calls: at most, with second questions.
-        prompt_tokens: of one question, at most. cost_usd: of all calls, at most; NaN where price or length of an answer is not known.
-    """
-
-    questions: int
-    calls: int
-    prompt_tokens: int
-    cost_usd: float
-
-    @property
-    def text(self) -> str:
-        """In one sentence."""
-        cost = "at a price that is not known (see llm.models)" if isnan(self.cost_usd) else f"for {self.cost_usd:,.2f} USD at most"
-        asked = f"{self.questions:,} questions of about {self.prompt_tokens:,} tokens"
-        return f"{asked}, at most {self.calls:,} calls {cost}; what is kept from before is not asked again"
 
 
 @dataclass(frozen=True)
@@ -95,40 +69,7 @@ def asked_of(settings: Settings) -> tuple[Llm, Probe]:
     return replace(decider, fallbacks=[], fallback_strategy=None), probe
 
 
-def estimate(settings: Settings, decider: Llm, markets: Mapping[str, Market], part: Window) -> Estimate:
-    """What may be asked and spent, by the longest prompt of the last close; nobody is asked."""
-    study = study_of(settings, markets, part.first_ts)
-    rows = {symbol: len(market) - 1 for symbol, market in markets.items()}
-    prices = {symbol: float(market.close[-1]) for symbol, market in markets.items()}
-    close = max(int(market.ts[-1]) + market.bar_ms for market in markets.values())
-    view = View(close, close, rows, study, Account(settings.initial_capital), RiskState(settings.initial_capital), prices)
-    filled = template(decider.model.prompt)
-    briefs = [decider.brief(view, symbol) for symbol in markets]
-    longest = max(sum(len(one["content"]) for one in filled.messages(made.rules, made.data)) for made in briefs)
-    questions = part.rows * len(markets) * len(WORLDS)
-    tokens = longest // CHARACTERS_A_TOKEN
-    return Estimate(questions, TIMES * questions, tokens, TIMES * questions * call_usd(decider.model, tokens))
-
-
-def call_usd(model: Provider, tokens: int) -> float:
-    """What one call may cost; NaN where it is not known."""
-    card = model.card
-    if card.input_usd is None or card.output_usd is None or model.max_tokens is None:
-        return nan
-    return (tokens * card.input_usd + model.max_tokens * card.output_usd) / MILLION
-
-
-def refuse_dear(told: Estimate, probe: Probe, confirmed: bool) -> None:
-    """Refuse a probe that nobody may have meant.
-
-    Raises:
-        ConfigError: it may make more calls than probe.most.
-    """
-    if told.calls > probe.most and not confirmed:
-        raise ConfigError(f"{told.text}; that is more than probe.most={probe.most:,}: take a smaller limit=, or say confirm=true")
-
-
-def run_probe(settings: Settings, service: DataService, announce: Callable[[str], None], progress: Progress) -> dict[str, Any]:
+def run_probe(settings: Settings, service: DataService, announce: Announce, progress: Progress) -> dict[str, Any]:
     """Ask the model about the same closes in four worlds, and say whether it remembers.
 
     Answers are kept, so that a probe that was stopped goes on where it was.
@@ -143,8 +84,8 @@ def run_probe(settings: Settings, service: DataService, announce: Callable[[str]
     decider, probe = asked_of(settings)
     markets = markets_of(settings, service, settings.end_ms)
     part = window(markets, settings.start_ms, settings.limit)
-    told = estimate(settings, decider, markets, part)
-    refuse_dear(told, probe, settings.confirm)
+    told = estimate(settings, decider, markets, part, len(WORLDS))
+    refuse_dear(told, "probe.most", probe.most, settings.confirm)
     announce(told.text)
     generated = are_generated(settings, service)
     count, total = [0], part.rows * len(WORLDS)

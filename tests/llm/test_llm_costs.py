@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_llm import Says, allocation, serving
+from fake_llm import Body, Says, allocation, serving
 from run_world import START, Now, backtest, one_key, stored
 
+from alpha_arena.commands import backtest as command
+from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.models import spent_usd
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import load
 from alpha_arena.wiring import decide
+from alpha_arena.wiring.arena import run_arena
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +81,56 @@ def test_a_call_that_failed_and_may_be_charged_has_no_known_cost(service: DataSe
     assert any("may have been charged" in warning for warning in run.result["warnings"]) == dear
     kinds = [json.loads(one.record)["attempts"][-1]["error_class"] for one in run.advice]
     assert ("BudgetSpent" in kinds) == dear
+
+
+@pytest.mark.parametrize(
+    ("overrides", "calls"),
+    [
+        (["most_calls=11"], 12),
+        (["most_calls=11", "llm.model=never-heard-of", "llm.cache=record"], 12),
+        (["most_calls=12"], None),
+        (["most_calls=1", "confirm=true"], None),
+    ],
+)
+def test_a_backtest_asks_nobody_more_often_than_was_meant(service: DataService, overrides: list[str], calls: int | None) -> None:
+    """Each of six closes may be asked for twice."""
+    with serving() as fake:
+        if calls:
+            with pytest.raises(
+                ConfigError, match=rf"6 questions of about .* at most {calls} calls .* more than most_calls=11: .*confirm=true"
+            ):
+                backtest(service, fake.url, "limit=6", *overrides)
+        else:
+            backtest(service, fake.url, "limit=6", *overrides)
+        assert len(fake.requests) == (0 if calls else 6)
+
+
+def test_what_may_be_asked_is_said_before_anybody_is(
+    service: DataService, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr; nothing is said where only kept answers are taken, or there is no key."""
+    told = ["decision=llm", "limit=6", f"database.url=sqlite:///{tmp_path / 'arena.db'}", f"outputs={tmp_path}"]
+    before = []
+
+    def first(body: Body) -> str:
+        before.append(capsys.readouterr().err)
+        return allocation(body)
+
+    with serving(Says(first)) as fake:
+        command.run(load("backtest", [*told, f"llm.base_url={fake.url}"]))
+    assert before[0].startswith("backtest: 6 questions of about ")
+    assert "at most 12 calls for 0.0" in before[0]
+    assert "a budget of 5 USD (llm.budget_usd) ends that" in before[0]
+    for silent in ("llm.cache=replay_strict", "llm.cache=record"):
+        command.run(load("backtest", [*told, silent, "most_calls=1"]))
+        assert "questions" not in capsys.readouterr().err
+        monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
+
+
+def test_an_arena_counts_all_of_its_askings(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each model is asked for each close as often as it has samples, and each trader has a budget of its own."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk")
+    monkeypatch.delenv("DEEPSEEK_API_KEY")
+    told = ["arena.traders=[replayed_model,ema_solo]", "arena.samples=3", "limit=300", "llm.base_url=http://127.0.0.1:9/v1"]
+    with pytest.raises(ConfigError, match=r"^900 questions of about .* at most 1,800 calls for .* a budget of 5 USD .* most_calls=1,000"):
+        run_arena(load("arena", [*told, "llm.cache=record"]), service, Now().now_ms())
