@@ -1,10 +1,12 @@
-"""The database: migrate it, look into it."""
+"""The database: migrate it, look into it, hand on what models answered."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpha_arena.commands.shared import database
+from alpha_arena.core.errors import ConfigError
 from alpha_arena.settings import DatabaseAction, Settings
 from alpha_arena.settings.environment import masked_text
 
@@ -15,13 +17,31 @@ NEWEST = 20
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Upgrade the schema, or browse: the tables with their row counts, or the newest rows of one.
+    """Upgrade the schema; browse: the tables with their row counts, or the newest rows of one; write or read a file of answers.
 
     Raises:
-        StoreError: the database cannot be written, or is not migrated.
+        StoreError: the database cannot be written, or is not migrated. ConfigError: no file is named, or it is not one of answers.
     """
-    assert isinstance(settings.action, DatabaseAction)
-    return upgrade(settings) if settings.action.action == "upgrade" else browse(settings, settings.action.table)
+    action = settings.action
+    assert isinstance(action, DatabaseAction)
+    if action.action == "upgrade":
+        return upgrade(settings)
+    return browse(settings, action.table) if action.action == "browse" else hand_on(settings, action)
+
+
+def hand_on(settings: Settings, action: DatabaseAction) -> dict[str, Any]:
+    """Write all answers to a file, or take in those of one.
+
+    Raises:
+        ConfigError: no file is named, or it cannot be used.
+    """
+    from alpha_arena.wiring.handing_on import export_answers, import_answers
+
+    if not action.file:
+        raise ConfigError(f"db {action.action} needs a file: db.file=answers.jsonl")
+    acts = {"export_answers": export_answers, "import_answers": import_answers}
+    with database(settings) as service:
+        return {"file": action.file, **acts[action.action](service, Path(action.file).expanduser())}
 
 
 def upgrade(settings: Settings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
@@ -56,6 +56,14 @@ class KeptAnswers:
         query = select(func.count()).select_from(table).where(table.c.template_sha256 != template_sha256)
         with self.database.read() as connection:
             return connection.execute(query).scalar() or 0
+
+
+def every_answer(service: DataService) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Key, template and outcome of all that is kept, in the order in which it was asked."""
+    query = select(ANSWERS).order_by(ANSWERS.c.wall_ms, ANSWERS.c.key)
+    with service.database.read() as connection:
+        for row in connection.execution_options(yield_per=1000).execute(query):
+            yield row.key, row.template_sha256, json.loads(row.outcome)
 
 
 def spend(service: DataService, trader: str, ts: int, cost_usd: float) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
+from pydantic import TypeAdapter, ValidationError
+
 from alpha_arena.core.advice import canonical
 from alpha_arena.llm.provider import Provider
-from alpha_arena.llm.reply import Messages, messages_json
+from alpha_arena.llm.reply import Messages, Outcome, clean, messages_json
+
+LINE_VERSION = 1
+FIELDS = {"schema_version", "key", "template_sha256", "outcome"}
+HASH = re.compile(r"[0-9a-f]{64}")
+OUTCOME = TypeAdapter(Outcome)
 
 
 @runtime_checkable
@@ -59,3 +68,47 @@ def asked_of(provider: Provider, params: Mapping[str, Any]) -> str:
 def question_key(asked: str, messages: Messages) -> str:
     """SHA-256 of all that shapes an answer: of the canonical JSON of both, in which `messages` is the first of the sorted keys."""
     return sha256(f'{{"messages":{messages_json(messages)},{asked[1:]}'.encode()).hexdigest()
+
+
+def line_of(key: str, template_sha256: str, outcome: Mapping[str, Any]) -> str:
+    """A kept answer as a line of JSON, which holds all that a replay needs."""
+    return canonical({"schema_version": LINE_VERSION, "key": key, "template_sha256": template_sha256, "outcome": outcome})
+
+
+def answer_of(line: str) -> tuple[str, str, dict[str, Any]]:
+    """Key, template and outcome of such a line.
+
+    Raises:
+        ValueError: it is none, in a phrase.
+    """
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON") from None
+    if not isinstance(told, dict) or set(told) != FIELDS or told["schema_version"] != LINE_VERSION:
+        raise ValueError(f"is not an answer of schema_version {LINE_VERSION} with {', '.join(sorted(FIELDS))}")
+    key, template, outcome = told["key"], told["template_sha256"], told["outcome"]
+    if not all(isinstance(one, str) and HASH.fullmatch(one) for one in (key, template)):
+        raise ValueError("has a key or template_sha256 that is no SHA-256")
+    if not is_outcome(outcome, key):
+        raise ValueError("has an outcome that is none of this question")
+    return key, template, outcome
+
+
+def is_outcome(outcome: Any, key: str) -> bool:
+    """Whether it is what would be kept of this question: no field or kind of value more, no character that moves a cursor."""
+    try:
+        cost = outcome["cost_usd"]
+        made = OUTCOME.validate_python({**outcome, "cost_usd": float("nan") if cost is None else cost})
+    except (ValidationError, TypeError, KeyError):
+        return False
+    same = canonical(made.kept()) == canonical(outcome)
+    return same and made.key == key and bool(made.reply or made.attempts) and all(clean(one) == one for one in texts_of(outcome))
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """All texts within JSON."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from texts_of(one)

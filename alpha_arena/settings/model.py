@@ -206,10 +206,11 @@ class DataAction:
 
 @checked(frozen=True, config=FORBID)
 class DatabaseAction:
-    """What `db` does. table: of browse."""
+    """What `db` does. table: of browse. file: that models' answers are written to or read from."""
 
-    action: Literal["upgrade", "browse"]
+    action: Literal["upgrade", "browse", "export_answers", "import_answers"]
     table: str | None
+    file: str | None
 
 
 @checked(frozen=True, config=FORBID)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,29 @@ HOUR = 3_600_000
 START = 1_704_067_200_000
 BARS = 900
 KEY = "sk-a-key-that-nobody-sees"
+OPENED: list[str] = []
+WATCHED = [False]
+
+
+def watch(event: str, _: object) -> None:
+    """Note every socket that is made while somebody watches."""
+    if WATCHED[0] and event == "socket.__new__":
+        OPENED.append(event)
+
+
+sys.addaudithook(watch)
+
+
+@contextmanager
+def no_socket() -> Iterator[None]:
+    """Nothing within the block makes a socket."""
+    OPENED.clear()
+    WATCHED[0] = True
+    try:
+        yield
+    finally:
+        WATCHED[0] = False
+    assert OPENED == []
 
 
 class Now:

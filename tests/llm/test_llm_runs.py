@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 import pytest
 from fake_llm import Body, Says, allocation, serving
-from run_world import BARS, BTC, ETH, HOUR, KEY, START, At, Now, backtest, left, one_key, stored
+from run_world import BARS, BTC, ETH, HOUR, KEY, START, At, Now, backtest, left, no_socket, one_key, stored
 
 from alpha_arena.backtest.report import report_html
 from alpha_arena.core.records import Booking
@@ -31,30 +30,6 @@ from alpha_arena.settings import load
 from alpha_arena.wiring import decide, save, trade_cycle
 from alpha_arena.wiring.advising import connected
 from alpha_arena.wiring.desk import markets_of, study_of
-
-OPENED: list[str] = []
-WATCHED = [False]
-
-
-def watch(event: str, _: object) -> None:
-    """Note every socket that is made while somebody watches."""
-    if WATCHED[0] and event == "socket.__new__":
-        OPENED.append(event)
-
-
-sys.addaudithook(watch)
-
-
-@contextmanager
-def no_socket() -> Iterator[None]:
-    """Nothing within the block makes a socket."""
-    OPENED.clear()
-    WATCHED[0] = True
-    try:
-        yield
-    finally:
-        WATCHED[0] = False
-    assert OPENED == []
 
 
 @pytest.fixture(autouse=True)
