@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from alpha_arena.core.advice import Advice
@@ -21,6 +21,7 @@ from alpha_arena.data.lease import LeaseLost
 from alpha_arena.data.ledger import Ledger
 from alpha_arena.data.memory import MemoryStore
 from alpha_arena.data.service import DataService
+from alpha_arena.decision.llm import Llm
 from alpha_arena.engine import Tick, apply, regime_context, run, step, ticks
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.advising import connected
@@ -69,6 +70,8 @@ def each(settings: Settings, act: Callable[[Settings], Done]) -> list[Done]:
 def trade_cycle(settings: Settings, clock: Clock, service: DataService | None = None) -> list[dict[str, Any]]:
     """Decide the newest closed bar for each trader, after the bars missed since its last one (simulated executor only).
 
+    Traders that ask no model decide first: one that waits for an answer keeps nobody else waiting.
+
     Returns:
         the decisions of this cycle as JSON-able dicts; none for a trader that has decided the bar before.
 
@@ -76,7 +79,8 @@ def trade_cycle(settings: Settings, clock: Clock, service: DataService | None = 
         SomeFailed: as `each`.
     """
     store = service or DataService(settings.database_url)
-    return [record for made in each(settings, lambda one: trade_one(one, clock, store)) for record in made]
+    ordered = replace(settings, traders=tuple(sorted(settings.traders, key=lambda one: isinstance(one.decider, Llm))))
+    return [record for made in each(ordered, lambda one: trade_one(one, clock, store)) for record in made]
 
 
 def trade_one(settings: Settings, clock: Clock, service: DataService) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 import pytest
-from fake_llm import Body, Says, allocation, serving
+from fake_llm import Body, Says, allocation, ids_of, serving
 from run_world import BARS, BTC, ETH, HOUR, KEY, START, At, Now, backtest, left, no_socket, one_key, stored
 
 from alpha_arena.backtest.report import report_html
@@ -257,12 +257,60 @@ def texts(service: DataService, query: str) -> list[str]:
         return [row[0] for row in connection.exec_driver_sql(query)]
 
 
-def test_a_cycle_goes_on_whatever_the_model_does(service: DataService) -> None:
-    """D1: a decision is recorded with its level and reason."""
-    with serving(Says(status=401, raw=b"{}")) as fake:
-        (made,) = trade_cycle(load("trade", ["decision=llm", f"llm.base_url={fake.url}"]), Now(), service)
+FAULTS: dict[str, tuple[Says | None, str, int]] = {
+    "never": (Says(silent=True), "deepseek Timeout", 1),
+    "late": (Says(allocation, drip=True), "deepseek Timeout", 1),
+    "400": (Says(status=400, raw=b"{}"), "deepseek Http400", 1),
+    "401": (Says(status=401, raw=b"{}"), "deepseek Http401", 1),
+    "429": (Says(status=429, raw=b"{}", headers={"Retry-After": "0"}), "deepseek Http429", 2),
+    "429 for long": (Says(status=429, raw=b"{}", headers={"Retry-After": "900"}), "deepseek Http429", 1),
+    "500": (Says(status=500, raw=b"{}"), "deepseek Http500", 2),
+    "refused": (None, "deepseek Connection", 2),
+    "a page": (Says(raw=b"<html>busy</html>", headers={"Content-Type": "text/html"}), "deepseek BadReply", 1),
+    "10 MB": (Says("x" * 10_000_000), "deepseek TooLarge", 1),
+    "half a JSON": (Says('{"market_regime": "RANGE", "strategy_all'), "deepseek answered wrongly (the answer is not one JSON object", 1),
+    "NaN": (Says(lambda body: allocation(body).replace("0.8", "NaN")), "deepseek answered wrongly (the answer is not one JSON object", 1),
+    "unknown id": (Says(lambda body: allocation(body).replace(ids_of(body)[0], "moon")), "deepseek answered wrongly (", 1),
+    "a block that thinks": (Says("<think>"), "deepseek answered wrongly (the answer ends while it thinks", 1),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_cycle_goes_on_whatever_the_model_does(service: DataService, fault: str) -> None:
+    """D1 to D3: the cycle succeeds, and a decision is recorded with its level, its reason and every call that was made."""
+    says, why, calls = FAULTS[fault]
+    waits = ["llm.call_s=0.5", "llm.deadline_s=2"] if why.endswith("Timeout") else []
+    with serving(*([says] if says else [])) as fake:
+        url = fake.url if says else "http://127.0.0.1:9/v1"
+        retries = 0 if waits else 1
+        told = ["decision=llm", "trader.id=mind", f"llm.base_url={url}", f"llm.retries={retries}", "llm.breaker_failures=1000", *waits]
+        (made,) = trade_cycle(load("trade", told), Now(), service)
     assert (made["fallback_level"], made["exposure"], made["orders"]) == (4, 0.0, [])
-    assert made["why"] == "hold. fallback 4: deepseek Http401"
+    assert made["why"].startswith(f"hold. fallback 4: {why}")
+    (kept,) = Ledger(service, "mind", "1h", "simulated").decisions()
+    assert kept.wanted.advice
+    assert kept.wanted.advice.fallback_level == 4
+    (record,) = [json.loads(text) for text in texts(service, "SELECT record FROM llm_calls")]
+    wrongly = "wrongly" in why
+    assert (record["fallback_level"], record["validation"]["ok"], len(record["attempts"])) == (4, False, 2 if wrongly else calls)
+    assert all(one["errors"] if wrongly else one["error_class"] for one in record["attempts"])
+
+
+def test_who_asks_no_model_decides_before_those_that_wait_for_one(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model may take a fifth of a bar to say nothing."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    decided: list[int] = []
+
+    def slow(body: Body) -> str:
+        decided.append(len(texts(service, "SELECT decider FROM decisions WHERE trader = 'ema_solo'")))
+        return allocation(body)
+
+    with serving(Says(slow)) as fake:
+        told = ["arena=default", "arena.traders=[replayed_model,ema_solo]", "llm.cache=record", f"llm.base_url={fake.url}"]
+        made = trade_cycle(load("trade", told), Now(), service)
+    assert sorted({one["trader"] for one in made}) == ["ema_solo", "replayed_model"]
+    assert decided
+    assert decided[0] > 0
 
 
 def test_decide_shows_everything_and_keeps_no_decision(service: DataService) -> None:
