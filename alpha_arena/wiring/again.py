@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from alpha_arena.data.service import DataService
 
 # where things lie, who does the work, and how it is shown
-SHAPE_NOTHING = ("database", "outputs", "report", "monitor", "schedule", "ray", "confirm")
+SHAPE_NOTHING = ("database", "outputs", "report", "monitor", "schedule", "ray", "confirm", "most_calls")
 FRAMES = ("trades", "equity", "signals")
 
 

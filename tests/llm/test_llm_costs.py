@@ -10,12 +10,14 @@ import pytest
 from fake_llm import Body, Says, allocation, serving
 from run_world import START, Now, backtest, one_key, stored
 
+from alpha_arena.backtest.proof import same_config
 from alpha_arena.commands import backtest as command
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.models import spent_usd
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import load
 from alpha_arena.wiring import decide
+from alpha_arena.wiring.again import SHAPE_NOTHING
 from alpha_arena.wiring.arena import run_arena
 
 
@@ -134,3 +136,8 @@ def test_an_arena_counts_all_of_its_askings(service: DataService, monkeypatch: p
     told = ["arena.traders=[replayed_model,ema_solo]", "arena.samples=3", "limit=300", "llm.base_url=http://127.0.0.1:9/v1"]
     with pytest.raises(ConfigError, match=r"^900 questions of about .* at most 1,800 calls for .* a budget of 5 USD .* most_calls=1,000"):
         run_arena(load("arena", [*told, "llm.cache=record"]), service, Now().now_ms())
+
+
+def test_how_often_may_be_asked_shapes_no_run() -> None:
+    """A run whose limit was raised, or that is older than the limit, is made again all the same."""
+    assert same_config({"most_calls": 5}, {"most_calls": 1000, "confirm": True}, SHAPE_NOTHING).same
