@@ -87,12 +87,20 @@ def tiles(run: Run) -> str:
             f"{number(abs(ahead) * 100, 1)} points {'ahead' if ahead > 0 else 'behind'}",
         ),
         ("Sharpe", number(r["sharpe"]), f"Sortino {number(r['sortino'])}"),
+        *luck_tile(r),
         ("Max drawdown", percent(r["max_drawdown"]), f"Calmar {number(r['calmar'])}"),
         ("Trades", f"{r['trades']:,}", f"{percent(r['win_rate'], 1)} won"),
         ("Profit factor", number(r["profit_factor"]), f"{money(r['expectancy'], True)} a trade"),
         ("In the market", percent(r["exposure_time"], 1), f"turnover {number(r['turnover'], 0)} x"),
     ]
     return tiled(rows)
+
+
+def luck_tile(r: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """How sure the Sharpe is beside all that was tried; nothing where a verdict says it, or no trials are counted."""
+    if "deflated_sharpe" in r:
+        tried = f"{r['trials_ever']:,} trial{'s' if r['trials_ever'] > 1 else ''} ever"
+        yield "More than luck (DSR)", percent(r["deflated_sharpe"], 1), f"{tried}; PSR {percent(r['probabilistic_sharpe'], 1)}"
 
 
 def clean_tiles(asked: Mapping[str, Any]) -> str:

@@ -153,6 +153,7 @@ def risk_figures(result: Mapping[str, Any], bar_ms: int) -> list[tuple[str, str]
     """How it went up and down."""
     r = result
     return [
+        *luck_figures(r),
         ("Volatility, a year", percent(r["volatility"])),
         ("Sortino", number(r["sortino"])),
         ("Calmar", number(r["calmar"])),
@@ -160,8 +161,16 @@ def risk_figures(result: Mapping[str, Any], bar_ms: int) -> list[tuple[str, str]
         ("Ulcer index", percent(r["ulcer"])),
         ("Value at risk, 5 % of bars", percent(r["value_at_risk"])),
         ("Expected shortfall, 5 % of bars", percent(r["expected_shortfall"])),
-        ("Probability that the true Sharpe is above 0", percent(r["probabilistic_sharpe"], 1)),
     ]
+
+
+def luck_figures(r: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How sure the Sharpe is, alone and beside all trials on the same candles where these are known."""
+    alone = [("Probability that the true Sharpe is above 0 (PSR)", percent(r["probabilistic_sharpe"], 1))]
+    if "deflated_sharpe" not in r:
+        return alone
+    best = f"above {number(r['luck_sharpe'])}, what the best of {r['trials_ever']:,} trials shows by luck (DSR)"
+    return [*alone, (best if r["trials_ever"] > 1 else "the same, as the only trial (DSR)", percent(r["deflated_sharpe"], 1))]
 
 
 def trade_figures(result: Mapping[str, Any], bar_ms: int) -> list[tuple[str, str]]:

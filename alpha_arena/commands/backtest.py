@@ -17,6 +17,9 @@ SHOWN = (
     "buy_and_hold_return",
     "cagr",
     "sharpe",
+    "probabilistic_sharpe",
+    "deflated_sharpe",
+    "trials_ever",
     "sortino",
     "calmar",
     "max_drawdown",
@@ -28,7 +31,7 @@ SHOWN = (
     "funding",
 )
 SIGNED = ("total_return", "buy_and_hold_return", "cagr")
-PERCENT = (*SIGNED, "max_drawdown", "win_rate", "exposure_time")
+PERCENT = (*SIGNED, "max_drawdown", "win_rate", "exposure_time", "probabilistic_sharpe", "deflated_sharpe")
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -42,7 +45,7 @@ def run(settings: Settings) -> dict[str, Any]:
     with database(settings) as service:
         with progress("backtest") as told:
             made = run_backtest(settings, service, told, announcing("backtest"))
-        folder = save(made, settings, service, WallClock().now_ms())
+        made, folder = save(made, settings, service, WallClock().now_ms())
     return {"name": made.name, "folder": str(folder), **made.result}
 
 

@@ -299,16 +299,19 @@ def funding_of(frame: pd.DataFrame | None) -> Funding:
     return check_funding(given, int(frame["ts"].max()) + 1, "the funding frame").funding if len(frame) else Funding.none()
 
 
-def save(run_: Run, settings: Settings, service: DataService, now_ms: int) -> Path:
-    """Write the run's folder and keep it in the database."""
+def save(run_: Run, settings: Settings, service: DataService, now_ms: int) -> tuple[Run, Path]:
+    """Write the run's folder and keep it in the database; the run as it stands there, held against all trials, and the folder."""
     from alpha_arena.backtest.folder import market_hashes, write_run
     from alpha_arena.data.notes import record_backtest
-    from alpha_arena.wiring.proof import counted
+    from alpha_arena.wiring.judging import deflated
+    from alpha_arena.wiring.proof import counted, origin
 
     end_ms = max(int(market.ts[-1]) + market.bar_ms for market in run_.markets.values())
     read, shorter = markets_of(settings, service, end_ms), details_of(replace(settings, end_ms=end_ms), service)
     data_hash = service.data_hash([*read.values(), *shorter.values()])
-    proof = counted(run_, settings, service, now_ms, read, market_hashes(shorter)["candles"], data_hash)
+    ever = counted(run_, settings, service, now_ms, read, data_hash)
+    run_ = deflated(run_, ever)
+    proof = {**origin(run_, settings, service, read, ever), "detail": market_hashes(shorter)["candles"]}
     folder = write_run(run_, settings.outputs, "backtest", now_ms, settings.shown_overrides, market_hashes(read), proof)
     row = {
         "name": folder.name,
@@ -324,4 +327,4 @@ def save(run_: Run, settings: Settings, service: DataService, now_ms: int) -> Pa
     own = {"symbol": row["symbol"]}
     trades: list[dict[str, Any]] = run_.trades.to_dict("records")  # type: ignore[assignment]
     record_backtest(service, row, run_.result, [{**own, **trade} for trade in trades])
-    return folder
+    return run_, folder

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import nan
 
-from alpha_arena.backtest.evidence import Evidence
+from alpha_arena.backtest.evidence import Evidence, sharpes
 from alpha_arena.backtest.overfitting import Blocks, effective_trials
-from alpha_arena.backtest.result import Run
+from alpha_arena.backtest.result import Run, plain
 from alpha_arena.backtest.statistics import curve, returns
+from alpha_arena.core.timeframes import bars_per_year
 from alpha_arena.core.types import Floats
 from alpha_arena.data.trials import Tried
 from alpha_arena.settings import Settings
@@ -37,6 +40,19 @@ def evidence(
         seed=settings.seed,
         in_sample_sharpe=in_sample_sharpe,
     )
+
+
+def deflated(run: Run, ever: Sequence[Tried]) -> Run:
+    """A backtest with how likely its Sharpe is more than the luck of all trials: who tries by hand has searched too.
+
+    Args:
+        ever: all that was tried on each of its symbols, itself included; it is held against the one that was tried most.
+    """
+    most = max(ever, key=lambda one: one.count)
+    trials, ppy = max(most.count, 1), bars_per_year(run.result["simulation"]["timeframe_ms"])
+    found = sharpes(run.returns, ppy, trials, most.deviation, worth(trials, None))
+    told = {"trials_ever": most.count, "luck_sharpe": found["luck_sharpe"], "deflated_sharpe": found["dsr"]}
+    return replace(run, result={**run.result, **plain(told)})
 
 
 def worth(trials: int, blocks: Blocks | None) -> float:

@@ -10,7 +10,7 @@ from alpha_arena.backtest import statistics as figures
 from alpha_arena.backtest.identity import foreign_code, trial_hash
 from alpha_arena.backtest.result import Run
 from alpha_arena.core.market import Market
-from alpha_arena.data.trials import Trial, Tried, record_trials, times_tried
+from alpha_arena.data.trials import Trial, Tried, record_trials, tried
 from alpha_arena.decision.single import Single
 from alpha_arena.settings import Settings
 from alpha_arena.settings.build import UNHASHED
@@ -25,30 +25,15 @@ SHAPING = ("strategies", "decision", "regime", "risk", "costs", "window", "initi
 
 
 def counted(
-    run: Run,
-    settings: Settings,
-    service: DataService,
-    now_ms: int,
-    read: Mapping[str, Market],
-    detail: Mapping[str, str],
-    data_hash: str,
-) -> dict[str, Any]:
-    """Keep a run as a trial of each of its symbols; what its meta.json then says beside code and data.
+    run: Run, settings: Settings, service: DataService, now_ms: int, read: Mapping[str, Market], data_hash: str
+) -> list[Tried]:
+    """Keep a run as a trial of each of its symbols; all that was ever tried on each, this one included.
 
     Args:
-        read: the rows that it was made of, by symbol. detail: SHA-256 of the shorter bars that decided within them.
-        data_hash: of all these.
-
-    Returns:
-        config_hash, start_ts and end_ts (opens of the simulated bars, both in), by symbol the source and how much was read of it, the
-        hashes of `detail`, and the trials ever made on its timeframe, this one included.
+        read: the rows that it was made of, by symbol. data_hash: of these and of the shorter bars that decided within them.
     """
     record_trials(service, settings.trader, now_ms, [trial_of(run, settings, symbol, data_hash) for symbol in read])
-    return {
-        **origin(run, settings, service, read),
-        "detail": dict(detail),
-        "trials": {symbol: times_tried(service, symbol, settings.timeframe) for symbol in read},
-    }
+    return [tried(service, symbol, settings.timeframe, run.result["bars"]) for symbol in read]
 
 
 def searched(run: Run, settings: Settings, service: DataService, read: Mapping[str, Market], ever: Sequence[Tried]) -> dict[str, Any]:
@@ -58,26 +43,30 @@ def searched(run: Run, settings: Settings, service: DataService, read: Mapping[s
         run: what it has chosen. read: each series (`searching.series_of`). ever: all that was tried on it, by which the verdict judged.
 
     Returns:
-        as of `counted`, without `detail`, and: data_hash of all series, deviation of the Sharpes of the trials ever made on each, and of
-        each strategy the parameters that were not varied.
+        as of `origin`, and: data_hash of all series, and of each strategy the parameters that were not varied.
     """
     return {
-        **origin(run, settings, service, read),
+        **origin(run, settings, service, read, ever),
         "data_hash": service.data_hash(list(read.values())),
-        "trials": {name: one.count for name, one in zip(read, ever, strict=True)},
-        "deviation": {name: one.deviation for name, one in zip(read, ever, strict=True)},
         "strategies": {name: dict(template.values) for name, template in settings.templates.items()},
     }
 
 
-def origin(run: Run, settings: Settings, service: DataService, read: Mapping[str, Market]) -> dict[str, Any]:
-    """What was asked for, what was simulated, and which rows were read from where."""
+def origin(run: Run, settings: Settings, service: DataService, read: Mapping[str, Market], ever: Sequence[Tried]) -> dict[str, Any]:
+    """What meta.json says beside code and data: what was asked for, what was simulated, which rows were read from where, what was tried.
+
+    Returns:
+        config_hash, start_ts and end_ts (opens of the simulated bars, both in), and by series its source, how much was read of it, the
+        trials ever made on it, and the deviation of their Sharpes.
+    """
     return {
         "config_hash": settings.config_hash,
         "start_ts": run.result["start_ts"],
         "end_ts": run.result["end_ts"],
         "sources": {name: service.source(market.symbol, settings.source) for name, market in read.items()},
         "read": {name: extent(market) for name, market in read.items()},
+        "trials": {name: one.count for name, one in zip(read, ever, strict=True)},
+        "deviation": {name: one.deviation for name, one in zip(read, ever, strict=True)},
     }
 
 

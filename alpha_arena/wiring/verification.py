@@ -19,7 +19,8 @@ from alpha_arena.wiring.advising import connected, replayed
 from alpha_arena.wiring.again import FRAMES, Again, compared_result, read_again, same_data, surroundings
 from alpha_arena.wiring.arena_again import arena_again, contest_again
 from alpha_arena.wiring.backtesting import Progress, details_of, simulate
-from alpha_arena.wiring.search_again import sweep_again, walk_again
+from alpha_arena.wiring.judging import deflated
+from alpha_arena.wiring.search_again import ever_of, sweep_again, walk_again
 
 if TYPE_CHECKING:
     from alpha_arena.data.service import DataService
@@ -38,7 +39,7 @@ def kept_run(settings: Settings) -> Kept:
     command = kept.meta["command"]
     if command not in MADE_AGAIN:
         raise AlphaArenaError(f"{kept.path} is a run of {command}; verify makes runs of {', '.join(MADE_AGAIN)} again")
-    if not {"read", "sources", "trials"} <= set(kept.meta) or (command != "backtest" and "deviation" not in kept.meta):
+    if not {"read", "sources", "trials", "deviation"} <= set(kept.meta):
         raise DataError(f"{kept.path} is of a version that did not keep what its {command} had read; make the run again")
     return kept
 
@@ -97,7 +98,7 @@ def backtest_again(run: Again, service: DataService, told: Progress | None) -> I
     yield from same_data(kept, read)
     shorter = details_of(settings, service)
     yield from same_details(kept, market_hashes(shorter)["candles"])
-    simulated = simulate(connected(replayed(settings), service, "backtest"), read, run.generated, told, shorter)
+    simulated = deflated(simulate(connected(replayed(settings), service, "backtest"), read, run.generated, told, shorter), ever_of(kept))
     yield compared_result(kept, simulated.result)
     for name in FRAMES:
         yield same_frame(kept, name, getattr(simulated, name))

@@ -257,6 +257,23 @@ def test_every_backtest_counts_as_a_trial_once(run: Run, made: Path, own_folder:
     assert "1 when it was made, 6 now" in verify(run, made)[1]["trials"]["said"]
 
 
+def test_a_backtest_is_held_against_all_that_was_tried_by_hand(run: Run, made: Path) -> None:
+    """The count stands beside the PSR in the figures, the report and the terminal, and is made again as it was."""
+    folder = made
+    for count, more in enumerate((None, "strategy.ema_fast=11", "strategy.ema_fast=13", "strategy.ema_fast=14"), 1):
+        folder = made if more is None else backtest(run, more)
+        told = json.loads((folder / "result.json").read_text())
+        assert told["trials_ever"] == count
+        assert (told["luck_sharpe"] > 0) == (told["deflated_sharpe"] < told["probabilistic_sharpe"]) == (count > 1)
+        page = (folder / "report.html").read_text()
+        assert f"{count} trial{'s' if count > 1 else ''} ever; PSR" in page
+        assert (f"what the best of {count} trials shows by luck (DSR)" in page) == (count > 1)
+    said = {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in run("backtest")[1].splitlines() if line.strip()}
+    assert said["trials ever"] == "5"
+    assert {"probabilistic sharpe", "deflated sharpe"} <= said.keys()
+    assert verify(run, made)[0] == verify(run, folder)[0] == 0
+
+
 def test_what_is_no_run_is_refused_in_a_sentence(run: Run, made: Path, own_folder: Path) -> None:
     """Nothing named, no folder, none of a run, not whole, of an earlier version, of another command, not readable."""
     (own_folder / "empty").mkdir()

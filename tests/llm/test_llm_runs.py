@@ -59,7 +59,7 @@ def test_a_recorded_run_is_made_again_byte_for_byte_without_a_socket(service: Da
         with no_socket():
             again = backtest(service, fake.url, f"limit={bars}", "llm.cache=replay_strict")
         assert left(again) == left(recorded)
-        folders.append(save(again, load("backtest", ["decision=llm", f"outputs={tmp_path / str(n)}"]), service, START))
+        folders.append(save(again, load("backtest", ["decision=llm", f"outputs={tmp_path / str(n)}"]), service, START)[1])
     for name in ("llm.jsonl", "signals.parquet", "equity.parquet", "trades.parquet"):
         first, second = ((folder / name).read_bytes() for folder in folders)
         assert first == second
