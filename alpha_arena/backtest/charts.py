@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from alpha_arena.backtest.record import of_symbol
-from alpha_arena.backtest.reference import buy_and_hold, hold_at
+from alpha_arena.backtest.reference import buy_and_hold, hold_at, hold_returns
 from alpha_arena.backtest.result import Run
 from alpha_arena.backtest.statistics import curve, returns
 from alpha_arena.backtest.thinning import candle_ms, extremes, means, merged
@@ -106,7 +106,7 @@ def equity_chart(run: Run) -> Any:
 def held(run: Run, ts: Ints) -> tuple[Floats, dict[str, Floats]]:
     """Quote currency from buying and holding, and from holding at the run's exposure and volatility where these are known; shape [T]."""
     capital, hold = run.result["initial_capital"], buy_and_hold(run.markets, ts)
-    r = returns(curve(1.0, hold))
+    r = hold_returns(run.markets, ts)
     known = {key: matched["exposure"] for key, matched in run.result["matched_hold"].items() if matched["total_return"] is not None}
     return hold * capital, {key: hold_at(r, exposure)[1:] * capital for key, exposure in known.items()}
 

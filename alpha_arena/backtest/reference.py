@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from alpha_arena.backtest import statistics as figures
 from alpha_arena.backtest.record import Record, of_symbol
+from alpha_arena.core.funding import complete
 from alpha_arena.core.market import Market
-from alpha_arena.core.types import REGIMES, UNKNOWN_REGIME, Floats, Ints, Regimes
+from alpha_arena.core.types import REGIMES, UNKNOWN_REGIME, Floats, Funding, Ints, Regimes
 
 Codes = NDArray[np.int8]
 
@@ -31,23 +32,59 @@ def costs_per_side(costs: Mapping[str, float], traded: float) -> dict[str, float
 
 
 def buy_and_hold(markets: Mapping[str, Market], ts: Ints) -> Floats:
-    """Price over the first close, without costs, the mean of symbols held in equal parts; shape [T]. A missing bar keeps the last price."""
+    """Growth of buying at the first close and keeping it, symbols in equal parts, funding paid, fee and slippage left out; shape [T].
+
+    A missing bar keeps the last price; what is lost whole stays lost.
+    """
+    worth, paid = _held(markets, ts)
+    return np.where(np.logical_or.accumulate(worth <= paid), 0.0, worth - paid)
+
+
+def hold_returns(markets: Mapping[str, Market], ts: Ints) -> Floats:
+    """Of a long in each bar, funding paid, as a fraction of its own worth at the close before; shape [T]."""
+    worth, paid = _held(markets, ts)
+    return np.concatenate([[0.0], np.diff(worth - paid) / worth[:-1]])
+
+
+def _held(markets: Mapping[str, Market], ts: Ints) -> tuple[Floats, Floats]:
+    """What was bought for 1 at the first close, at each close: its worth, and the funding that it has paid since; the mean of symbols."""
     rows = {symbol: np.maximum(np.searchsorted(market.ts, ts, side="right") - 1, 0) for symbol, market in markets.items()}
-    return sum((market.close[rows[symbol]] / market.close[0] for symbol, market in markets.items()), np.zeros(ts.size)) / len(markets)
+    worth, paid = np.zeros(ts.size), np.zeros(ts.size)
+    for symbol, market in markets.items():
+        part = len(markets) * market.close[0]
+        worth += market.close[rows[symbol]] / part
+        paid += funding_paid(market)[rows[symbol]] / part
+    return worth, paid
+
+
+def funding_paid(market: Market) -> Floats:
+    """By one unit that is bought as the second bar opens, up to each close; quote currency, positive when paid; shape [T].
+
+    Which settlements count and at which price is the simulation's rule (specs: simulation, steps 1 and 6), so that a trader who holds pays
+    the same.
+    """
+    ts, last = market.ts, int(market.ts[-1]) + market.bar_ms - 1
+    known = complete(Funding(market.funding_ts, market.funding_rate), last, market.bar_ms)
+    due = (known.ts > ts[min(1, ts.size - 1)]) & (known.ts <= last)
+    at, rate = known.ts[due], known.rate[due]
+    before = np.searchsorted(ts, at, side="right") - 1
+    inside = (at > ts[before]) & (at < ts[before] + market.bar_ms)
+    row = np.where(inside, before, np.searchsorted(ts, at))
+    price = np.where(inside, market.close[row], market.open[row])
+    return np.cumsum(np.bincount(row, rate * price, ts.size))
 
 
 def hold_at(returns: Floats, exposure: float) -> Floats:
-    """Growth of holding at a constant exposure, set anew at each close without costs; 1 before the first bar, 0 once ruined; shape [T + 1].
+    """Growth of holding at a constant exposure, set anew at each close without fees; 1 before the first bar, 0 once ruined; shape [T + 1].
 
     Args:
-        returns: of buying and holding, a bar.
+        returns: of holding, a bar (`hold_returns`).
     """
     return np.concatenate([[1.0], np.cumprod(np.maximum(1 + exposure * returns, 0.0))])
 
 
-def hold_figures(returns: Floats, exposure: float, ppy: float) -> dict[str, float]:
-    """Of holding at a constant exposure; NaN where the exposure is not defined."""
-    growth = hold_at(returns, exposure)
+def hold_figures(growth: Floats, exposure: float, ppy: float) -> dict[str, float]:
+    """Of holding with such a growth from 1, at such an exposure; NaN where the exposure is not defined."""
     r = figures.returns(growth)
     if np.isnan(growth[-1]):
         return {"exposure": exposure, **dict.fromkeys(("total_return", "cagr", "sharpe", "volatility", "max_drawdown"), nan)}
@@ -67,12 +104,12 @@ def holds(record: Record, hold: Floats, ppy: float) -> dict[str, Any]:
     Args:
         hold: growth of buying and holding at each close, shape [T].
     """
-    held, own = figures.returns(figures.curve(1.0, hold)), figures.returns(figures.curve(record.initial_capital, record.equity))
+    held, own = hold_returns(record.markets, record.ts), figures.returns(figures.curve(record.initial_capital, record.equity))
     net = np.where(record.equity > 0, record.exposure, 0.0)
     matched = {"exposure": figures.mean(net), "volatility": figures.ratio(figures.deviation(own), figures.deviation(held))}
     return {
-        "buy_and_hold": hold_figures(held, 1.0, ppy),
-        "matched_hold": {name: hold_figures(held, exposure, ppy) for name, exposure in matched.items()},
+        "buy_and_hold": hold_figures(figures.curve(1.0, hold), 1.0, ppy),
+        "matched_hold": {name: hold_figures(hold_at(held, exposure), exposure, ppy) for name, exposure in matched.items()},
     }
 
 

@@ -84,7 +84,7 @@ def tiles(run: Run) -> str:
         (
             "Buy and hold",
             percent(r["buy_and_hold_return"], 2, True),
-            f"{number(abs(ahead) * 100, 1)} points {'ahead' if ahead > 0 else 'behind'}",
+            f"{number(abs(ahead) * 100, 1)} points {'ahead' if ahead > 0 else 'behind'}; funding in",
         ),
         ("Sharpe", number(r["sharpe"]), f"Sortino {number(r['sortino'])}"),
         *luck_tile(r),
@@ -119,7 +119,7 @@ def clean_tiles(asked: Mapping[str, Any]) -> str:
 
 def charts(run: Run) -> Iterator[str]:
     """Equity, then each symbol's candles."""
-    yield card("Equity", fragment(equity_chart(run)), "quote currency, against buying and holding; drawdown and exposure beneath")
+    yield card("Equity", fragment(equity_chart(run)), "quote currency, against buying and holding (funding in); drawdown and exposure beneath")
     for symbol in run.markets:
         figure, length = candle_chart(run, symbol)
         yield card(f"Trades on {symbol}", fragment(figure), f"1 candle = {timeframe_name(length)}; drag to zoom, double click to see all")
@@ -128,7 +128,7 @@ def charts(run: Run) -> Iterator[str]:
 def over_time(run: Run) -> Iterator[str]:
     """Returns by month, what holding would have done at the same risk, and whether it worked all the time."""
     yield card("Return by month", monthly_table(run), "%, UTC")
-    more = "before costs; an exposure is set anew at each close, short positions count against long ones"
+    more = "funding in, fees and slippage not; an exposure is set anew at each close, short positions count against long ones"
     yield card("Against holding", hold_table(run), more)
     yield rolling(run)
 

@@ -13,6 +13,7 @@ from laboratory import BTC, HOUR, ROWS, T0, walk
 
 from alpha_arena.backtest.contestants import Contestant
 from alpha_arena.backtest.record import Record
+from alpha_arena.backtest.reference import funding_paid
 from alpha_arena.core.errors import ConfigError, NoData
 from alpha_arena.core.types import Funding
 from alpha_arena.settings import Settings, load, random_seeds
@@ -57,6 +58,8 @@ def test_doing_nothing_earns_nothing_and_holding_earns_the_market() -> None:
     assert hold.funding == pytest.approx(paid, abs=0.02)
     assert hold.traded == pytest.approx(quantity * price)
     assert hold.equity[0] == 10_000
+    alone = m.rows(first, ROWS)
+    assert quantity * funding_paid(alone)[-1] == pytest.approx(hold.funding), "what a backtest holds its run against pays the same"
 
 
 def test_the_best_rule_is_chosen_on_the_training_alone() -> None:

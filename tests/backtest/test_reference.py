@@ -13,9 +13,18 @@ from hypothesis import given, settings
 from specimens import BTC, run_made
 from test_run import case_named, record_of, run_of, run_of_history
 
-from alpha_arena.backtest.reference import buy_and_hold, by_regime, costs_per_side, hold_at, hold_figures, known_regimes
+from alpha_arena.backtest.reference import (
+    buy_and_hold,
+    by_regime,
+    costs_per_side,
+    funding_paid,
+    hold_at,
+    hold_figures,
+    hold_returns,
+    known_regimes,
+)
 from alpha_arena.core.market import Market
-from alpha_arena.core.types import REGIMES, Candles, Regimes
+from alpha_arena.core.types import REGIMES, Candles, Funding, Regimes
 
 PPY = 8760.0
 RISE = [FLAT, FLAT, (100, 110, 100, 110), (110, 121, 110, 121)]
@@ -51,7 +60,21 @@ def test_holding_at_an_exposure() -> None:
     assert hold_at(r, 0.5) == pytest.approx([1, 1.05, 0.9975, 1.047375])
     assert hold_at(r, 12.0).tolist() == pytest.approx([1, 2.2, 0, 0])
     assert hold_at(r, -1.0) == pytest.approx([1, 0.9, 0.99, 0.891])
-    assert all(value is nan or isnan(value) for value in hold_figures(r, nan, PPY).values())
+    assert all(value is nan or isnan(value) for value in hold_figures(hold_at(r, nan), nan, PPY).values())
+
+
+def test_who_holds_pays_funding_as_the_simulation_has_it() -> None:
+    """Bought as the second bar opens: not what is due then, and after it the open on the bar, the close within it, the open after a gap."""
+    ts = T0 + np.array([0, 1, 2, 3, 5]) * HOUR
+    opens, close = np.array([99.0, 100, 110, 121, 120]), np.array([100.0, 110, 121, 120, 130])
+    due = T0 + np.arange(12) * HOUR // 2
+    rates = np.zeros(12)
+    rates[[0, 2, 3, 4, 9, 11]] = 0.5, 0.25, 0.01, 0.02, 0.03, -0.01
+    market = Market.of(BTC, HOUR, Candles(ts, opens, opens, close, close, close), Funding(due, rates))
+    paid = np.cumsum([0, 1.10, 2.20, 0, 3.60 - 1.30])
+    assert funding_paid(market) == pytest.approx(paid)
+    assert buy_and_hold({BTC: market}, ts) == pytest.approx((close - paid) / 100)
+    assert hold_returns({BTC: market}, ts) == pytest.approx([0, 0.089, 0.08, -1 / 121, 7.7 / 120])
 
 
 def test_matched_holds_of_a_rise() -> None:
