@@ -99,18 +99,25 @@ def hold_figures(growth: Floats, exposure: float, ppy: float) -> dict[str, float
 
 
 def holds(record: Record, hold: Floats, ppy: float) -> dict[str, Any]:
-    """Buying and holding, the same at the run's mean exposure (short positions count against long ones), and at its volatility.
+    """Buying and holding, the same at the run's mean size (longs and shorts alike), at its mean net exposure (short positions count
+    against long ones, so that one who is long as often as short has next to none), and at its volatility.
 
     Args:
         hold: growth of buying and holding at each close, shape [T].
     """
     held, own = hold_returns(record.markets, record.ts), figures.returns(figures.curve(record.initial_capital, record.equity))
     net = np.where(record.equity > 0, record.exposure, 0.0)
-    matched = {"exposure": figures.mean(net), "volatility": figures.ratio(figures.deviation(own), figures.deviation(held))}
+    size = figures.mean(leverages(record))
+    matched = {"size": size, "net": figures.mean(net), "volatility": figures.ratio(figures.deviation(own), figures.deviation(held))}
     return {
         "buy_and_hold": hold_figures(figures.curve(1.0, hold), 1.0, ppy),
         "matched_hold": {name: hold_figures(hold_at(held, exposure), exposure, ppy) for name, exposure in matched.items()},
     }
+
+
+def leverages(record: Record) -> Floats:
+    """Notional / equity at each close, longs and shorts alike, 0 once ruined; shape [T]."""
+    return np.divide(record.notional, record.equity, out=np.zeros(record.equity.size), where=record.equity > 0)
 
 
 def known_regimes(market: Market, regimes: Regimes, ts: Ints) -> Codes:

@@ -128,7 +128,7 @@ def charts(run: Run) -> Iterator[str]:
 def over_time(run: Run) -> Iterator[str]:
     """Returns by month, what holding would have done at the same risk, and whether it worked all the time."""
     yield card("Return by month", monthly_table(run), "%, UTC")
-    more = "funding in, fees and slippage not; an exposure is set anew at each close, short positions count against long ones"
+    more = "funding in, fees and slippage not; set anew at each close; mean size: longs and shorts alike, net: shorts count against longs"
     yield card("Against holding", hold_table(run), more)
     yield rolling(run)
 

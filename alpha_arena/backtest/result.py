@@ -14,7 +14,7 @@ from alpha_arena.backtest import consulted
 from alpha_arena.backtest import statistics as figures
 from alpha_arena.backtest.ambiguous import doubts
 from alpha_arena.backtest.record import Record
-from alpha_arena.backtest.reference import Codes, buy_and_hold, by_regime, costs_per_side, holds
+from alpha_arena.backtest.reference import Codes, buy_and_hold, by_regime, costs_per_side, holds, leverages
 from alpha_arena.backtest.wording import FRACTIONS, number, percent
 from alpha_arena.core.advice import Advice
 from alpha_arena.core.costs import Costs
@@ -241,10 +241,9 @@ def _trading(record: Record) -> dict[str, Any]:
 
 
 def _use(record: Record, ppy: float) -> dict[str, Any]:
-    leverage = np.divide(record.notional, record.equity, out=np.zeros(record.equity.size), where=record.equity > 0)
     return {
         "exposure_time": figures.mean((record.notional > 0).astype(np.float64)),
-        "average_leverage": figures.mean(leverage),
+        "average_leverage": figures.mean(leverages(record)),
         "turnover": figures.turnover(traded(record.fills), record.equity, ppy),
     }
 

@@ -90,11 +90,11 @@ def per_side_table(result: Mapping[str, Any]) -> str:
 def hold_table(run: Run) -> str:
     """The run beside buying and holding, and beside holding at its own risk."""
     r = run.result
-    own = {**r, "exposure": r["matched_hold"]["exposure"]["exposure"]}
     named = {
-        run.name: own,
+        run.name: {**r, "exposure": r["average_leverage"]},
         "buy and hold": r["buy_and_hold"],
-        "hold at its mean exposure": r["matched_hold"]["exposure"],
+        "hold at its mean size": r["matched_hold"]["size"],
+        "hold at its net exposure": r["matched_hold"]["net"],
         "hold at its volatility": r["matched_hold"]["volatility"],
     }
     rows = (hold_row(name, values) for name, values in named.items())

@@ -84,8 +84,8 @@ def test_matched_holds_of_a_rise() -> None:
     exposure = [0, 0.5, 550 / 1050, 605 / 1105]
     matched = result["matched_hold"]
     assert record.exposure.tolist() == pytest.approx(exposure)
-    assert matched["exposure"]["exposure"] == pytest.approx(np.mean(exposure))
-    assert matched["exposure"]["total_return"] == pytest.approx((1 + 0.1 * np.mean(exposure)) ** 2 - 1)
+    assert matched["net"]["exposure"] == pytest.approx(np.mean(exposure))
+    assert matched["net"]["total_return"] == pytest.approx((1 + 0.1 * np.mean(exposure)) ** 2 - 1)
     own = np.array([0, 0, 0.05, 1105 / 1050 - 1])
     assert matched["volatility"]["exposure"] == pytest.approx(np.std(own) / np.std([0, 0, 0.1, 0.1]))
     assert matched["volatility"]["volatility"] == pytest.approx(result["volatility"])
@@ -95,11 +95,19 @@ def test_matched_holds_of_a_rise() -> None:
     assert hold["total_return"] == pytest.approx(result["buy_and_hold_return"])
 
 
+def test_who_is_long_as_often_as_short_is_held_against_as_much_at_risk() -> None:
+    """Half long, then half short: next to nothing net, and 0.5 x of size but for what prices made of it."""
+    result = run_of(Case("", [FLAT] * 6, [0.5, 0.5, -0.5, -0.5, 0.0, 0.0])).result
+    matched = result["matched_hold"]
+    assert matched["net"]["exposure"] == pytest.approx(0, abs=0.01)
+    assert matched["size"]["exposure"] == result["average_leverage"] == pytest.approx(4 / 6 * 0.5, rel=0.01)
+
+
 def test_holding_a_market_that_does_not_move() -> None:
     """No exposure gives it the run's volatility."""
     matched = run_of(Case("", [FLAT] * 4, [0.5] * 4)).result["matched_hold"]
     assert matched["volatility"]["exposure"] is matched["volatility"]["total_return"] is None
-    assert matched["exposure"]["total_return"] == 0
+    assert matched["net"]["total_return"] == 0
 
 
 def test_a_regime_is_known_at_the_next_open() -> None:
