@@ -34,7 +34,11 @@ DARK |= {UP: "#35c2ac", DOWN: "#ff8a4c", YELLOW: "#ffd23f", BARS: "#5a6675", EDG
 DARK |= {MOST: "#1a7a6c", LEAST: "#b0521f", FALL: "rgba(255,138,76,.16)", USED: "rgba(230,234,240,.12)"}
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 AXIS = {"gridcolor": LINE, "zerolinecolor": LINE, "linecolor": LINE, "tickfont": {"color": DIM, "size": 11}, "automargin": True}
-OTHERS = {"size": ("hold at its mean size", YELLOW), "net": ("hold at its net exposure", UP), "volatility": ("hold at its volatility", SHORT)}
+OTHERS = {
+    "size": ("hold at its mean size", YELLOW),
+    "net": ("hold at its net exposure", UP),
+    "volatility": ("hold at its volatility", SHORT),
+}
 WIDE = 3
 ROLLING_MS = 90 * UNIT_MS["d"]
 LEAST_ROLLING = 20

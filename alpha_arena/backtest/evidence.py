@@ -39,7 +39,8 @@ class Evidence:
         trial_deviation: standard deviation (ddof 1) of the per-bar Sharpes of those trials, NaN where it is not known.
         effective_trials: independent ones that they are worth, NaN where it is not known.
         blocks: of the search's trials, None where there are fewer than two: then nothing was searched.
-        candidates: returns of all results that this one could have been chosen from, shape [T, K]; K is 0 where `blocks` has them.
+        candidates: returns of a walk-forward's schemes, out of sample; shape [T, K]. K is 0 of any other result, whose candidates are the
+            trials that `blocks` has.
         seed: of all draws.
         in_sample_sharpe: annual, of a walk-forward the mean of its folds; NaN for any other result.
     """
@@ -137,6 +138,7 @@ def _searched(evidence: Evidence, draws: int) -> Figures:
         "pbo_slope": found.slope,
         "splits": int(found.logits.size),
         "candidates": candidates,
+        "of_schemes": evidence.candidates.shape[1] > 0,
         "spa_p": superior,
     }
 

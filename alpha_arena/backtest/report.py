@@ -119,7 +119,9 @@ def clean_tiles(asked: Mapping[str, Any]) -> str:
 
 def charts(run: Run) -> Iterator[str]:
     """Equity, then each symbol's candles."""
-    yield card("Equity", fragment(equity_chart(run)), "quote currency, against buying and holding (funding in); drawdown and exposure beneath")
+    yield card(
+        "Equity", fragment(equity_chart(run)), "quote currency, against buying and holding (funding in); drawdown and exposure beneath"
+    )
     for symbol in run.markets:
         figure, length = candle_chart(run, symbol)
         yield card(f"Trades on {symbol}", fragment(figure), f"1 candle = {timeframe_name(length)}; drag to zoom, double click to see all")

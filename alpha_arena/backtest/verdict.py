@@ -140,9 +140,21 @@ def _chosen(f: Figures) -> Iterator[Reason]:
     same = "the search's trials are all the same, or its history is too short"
     none = same if f["searched"] else "nothing was searched, so nothing was chosen"
     yield _reason("overfitting", f["pbo"], OVERFIT, f["pbo"] <= OVERFIT, f"{half}, and {lost}; {asked}", none)
-    best = f"If none of the {f['candidates']:,} trials had an edge, the best would look as good with {percent(f['spa_p'], 1)} probability"
     none = "the search's trials do not vary, or its history is too short" if f["searched"] else "nothing was searched"
-    yield _reason("superior_ability", f["spa_p"], UNLIKELY, f["spa_p"] <= UNLIKELY, f"{best}; asked: at most {percent(UNLIKELY, 0)}.", none)
+    name, best = _superior(f)
+    yield _reason(name, f["spa_p"], UNLIKELY, f["spa_p"] <= UNLIKELY, f"{best}; asked: at most {percent(UNLIKELY, 0)}.", none)
+
+
+def _superior(f: Figures) -> tuple[str, str]:
+    """Whose ability is asked for: that of a search's trials, or of a walk-forward's schemes alone, among which its trials are not."""
+    count, likely = f["candidates"], f"would look as good with {percent(f['spa_p'], 1)} probability"
+    if not f["of_schemes"]:
+        return "superior_ability", f"If none of the {count:,} trials had an edge, the best {likely}"
+    tests = (
+        "If the one scheme had no edge, its tests" if count == 1 else f"If none of the {count:,} schemes had an edge, the tests of the best"
+    )
+    searched = f" (of the schemes alone: the {f['searched']:,} combinations that they chose from are not in it)" if f["searched"] else ""
+    return "superior_ability_of_the_schemes", f"{tests} {likely}{searched}"
 
 
 def _random_entry(f: Figures) -> Reason:

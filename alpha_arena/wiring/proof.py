@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 SHAPING = ("strategies", "decision", "regime", "risk", "costs", "window", "initial_capital", "equity")
 
 
-def counted(
-    run: Run, settings: Settings, service: DataService, now_ms: int, read: Mapping[str, Market], data_hash: str
-) -> list[Tried]:
+def counted(run: Run, settings: Settings, service: DataService, now_ms: int, read: Mapping[str, Market], data_hash: str) -> list[Tried]:
     """Keep a run as a trial of each of its symbols; all that was ever tried on each, this one included.
 
     Args:

@@ -81,7 +81,15 @@ def test_all_of_a_run() -> None:
     """Every section is there once, in a fixed order."""
     page = report_html(run_made())
     assert titles(page) == RUN
-    for text in ("hold at its mean size", "hold at its net exposure", "hold at its volatility", "Break-even cost a side", "Strong trend", "Weak trend", "Unknown"):
+    for text in (
+        "hold at its mean size",
+        "hold at its net exposure",
+        "hold at its volatility",
+        "Break-even cost a side",
+        "Strong trend",
+        "Weak trend",
+        "Unknown",
+    ):
         assert text in words_of(page)
     sound(page)
 

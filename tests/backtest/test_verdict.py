@@ -51,8 +51,7 @@ def searched(seed: int, trials: int = 1000, bars: int = 1000, edge: float = 0.0)
     market = draw.normal(0, 0.01, bars) + edge * exposure[:, 0]
     returns = net(exposure, market)
     sharpes = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
-    ranked = np.argsort(-sharpes)
-    best = ranked[0]
+    best = int(np.argmax(sharpes))
     closed = returns[:, best].reshape(-1, 10).sum(axis=1)
     return Evidence(
         returns[:, best],
@@ -65,7 +64,7 @@ def searched(seed: int, trials: int = 1000, bars: int = 1000, edge: float = 0.0)
         statistics.deviation(sharpes),
         overfitting.effective_trials(returns),
         overfitting.blocks_of(returns),
-        returns[:, ranked[:10]],
+        np.zeros((bars, 0)),
         seed,
     )
 
@@ -115,7 +114,7 @@ def test_a_loss_is_rejected_whatever_else_holds() -> None:
         ("decay", {"in_sample_sharpe": 100.0}),
         ("random_entry", {"exposure": np.ones(2000)}),
         ("random_entry", {"market": np.full(2000, nan)}),
-        ("superior_ability", {"candidates": np.random.default_rng(0).normal(0, 0.01, (2000, 5))}),
+        ("superior_ability_of_the_schemes", {"candidates": np.random.default_rng(0).normal(0, 0.01, (2000, 5))}),
     ],
 )
 def test_one_thing_short_is_weak(name: str, change: dict[str, object]) -> None:
@@ -125,6 +124,18 @@ def test_one_thing_short_is_weak(name: str, change: dict[str, object]) -> None:
     assert found.grade == "WEAK", found.reasons
     assert [item.name for item in found.reasons if item.passed is False] in ([name], [])
     assert reason(found, name).passed is not True
+
+
+def test_a_walk_forward_is_asked_for_its_schemes_and_says_so() -> None:
+    """Two candidates are not the trials that they were chosen from; a search is asked for all of its own."""
+    search = searched(1, 100)
+    schemes = np.stack([search.returns, np.roll(search.returns, 7)], axis=1)
+    walked = judge(replace(search, candidates=schemes), DRAWS)
+    told = reason(walked, "superior_ability_of_the_schemes").text
+    assert "none of the 2 schemes" in told
+    assert "the 100 combinations that they chose from are not in it" in told
+    assert "the one scheme" in reason(judge(replace(search, candidates=schemes[:, :1]), DRAWS), "superior_ability_of_the_schemes").text
+    assert "none of the 100 trials" in reason(judge(search, DRAWS), "superior_ability").text
 
 
 def test_what_decides_rejects_alone() -> None:
