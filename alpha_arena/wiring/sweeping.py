@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from numpy.typing import NDArray
 
 from alpha_arena.backtest.evidence import Evidence
@@ -32,7 +33,11 @@ from alpha_arena.wiring.searching import Book, Ground, PoolOf, Searching, ground
 if TYPE_CHECKING:
     from alpha_arena.data.service import DataService
 
-HOUR_S = 3600.0
+HOUR_S, MIB = 3600.0, 2**20
+# of a combination, refused ones included, when the search is judged, as measured: sums 400, values 250, table 420, blocks and draws 700
+EACH_BYTES = 1800
+# of the machine's memory; the rest is for the workers, what is known from before, and others
+MEMORY_SHARE = 0.5
 
 
 class NothingMade(ConfigError):
@@ -56,21 +61,29 @@ class Finish:
     seconds: float
 
 
-def too_large(searching: Searching, estimate_s: float, settings: Settings) -> None:
-    """Refuse a search that nobody may have meant, before anybody is called to work on it.
+def too_large(searching: Searching, estimate_s: float, settings: Settings, trainings: int = 0) -> None:
+    """Refuse a search that nobody may have meant, or that memory cannot hold, before anybody is called to work on it.
+
+    Args:
+        trainings: of a walk-forward, in each of which a combination has an objective.
 
     Raises:
-        ConfigError: it has more combinations than sweep.most; says how many and how long.
+        ConfigError: it has more combinations than sweep.most, or needs more than MEMORY_SHARE of the machine's memory; says how many, how
+            long and how much.
     """
-    most = searching.search.most
-    if searching.total <= most or settings.confirm:
-        return
+    most, each, there = searching.search.most, EACH_BYTES + 8 * trainings, psutil.virtual_memory().total
+    needed = searching.total * each
     workers = (settings.cluster.workers if settings.cluster else None) or os.cpu_count() or 1
-    long = duration(estimate_s / workers)
-    raise ConfigError(
-        f"the space has {searching.total:,} combinations, about {long} on {workers} workers, more than sweep.most={most:,}; "
-        "take fewer values or sweep.method=random, or say confirm=true"
-    )
+    long = f"about {duration(estimate_s / workers)} on {workers} workers and {needed / MIB:,.0f} MiB of memory"
+    said = f"the space has {searching.total:,} combinations, {long}"
+    if needed > MEMORY_SHARE * there:
+        fit = int(MEMORY_SHARE * there / each)
+        raise ConfigError(
+            f"{said}, more than {MEMORY_SHARE:.0%} of the {there / MIB:,.0f} MiB of this machine, confirm=true or not; "
+            f"take fewer values, or sweep.method=random with sweep.trials={min(most, fit)}"
+        )
+    if searching.total > most and not settings.confirm:
+        raise ConfigError(f"{said}, more than sweep.most={most:,}; take fewer values or sweep.method=random, or say confirm=true")
 
 
 def duration(seconds: float) -> str:

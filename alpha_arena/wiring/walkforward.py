@@ -193,7 +193,7 @@ def searched(
     searching = Searching(course.settings, [course.ground], [{}])
     searching.keep = partial(keep, searching)
     estimate = searching.probe()
-    too_large(searching, estimate, course.settings)
+    too_large(searching, estimate, course.settings, len(course.windows))
     with pool_of([course.ground.bench], course.settings.templates, estimate) as pool:
         marks = marked(course, searching)
         searching.run(pool, told)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
+import psutil
 import pytest
 from laboratory import BTC, SPACE, threads
 
 from alpha_arena.cli import main
+from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.service import DataService
 from alpha_arena.data.trials import times_tried
 from alpha_arena.settings import load
@@ -69,10 +72,21 @@ def test_what_it_says_to_people(service: DataService, capsys: pytest.CaptureFixt
 def test_a_space_that_is_too_large_is_asked_for_twice(service: DataService) -> None:
     """How many, how long, and what to say; confirmed it goes on."""
     settings = load("sweep", [*SPACE, "sweep.most=10", "ray.workers=2"])
-    with pytest.raises(Exception, match=r"18 combinations, about \d+ s on 2 workers, more than sweep\.most=10.*confirm=true"):
+    said = r"18 combinations, about \d+ s on 2 workers and 0 MiB of memory, more than sweep\.most=10.*confirm=true"
+    with pytest.raises(Exception, match=said):
         run_sweep(settings, service, threads, 0)
     assert times_tried(service, BTC, "1h") == 0
     assert run_sweep(load("sweep", [*SPACE, "sweep.most=10", "confirm=true"]), service, threads, 0).result["made"] == 16
+
+
+def test_what_memory_cannot_hold_is_refused_though_it_is_confirmed(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """18 combinations of 1,800 bytes on a machine of 60,000; what is named as the way out is then made."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=60_000))
+    with pytest.raises(ConfigError, match=r"MiB of memory, more than 50% of .* confirm=true or not; .*random with sweep\.trials=16"):
+        run_sweep(load("sweep", [*SPACE, "confirm=true"]), service, threads, 0)
+    assert times_tried(service, BTC, "1h") == 0
+    found = run_sweep(load("sweep", [*SPACE, "sweep.method=random", "sweep.trials=16"]), service, threads, 0)
+    assert found.result["combinations"] == 16
 
 
 @pytest.mark.parametrize(
