@@ -39,7 +39,8 @@ def kept_run(settings: Settings) -> Kept:
     command = kept.meta["command"]
     if command not in MADE_AGAIN:
         raise AlphaArenaError(f"{kept.path} is a run of {command}; verify makes runs of {', '.join(MADE_AGAIN)} again")
-    if not {"read", "sources", "trials", "deviation"} <= set(kept.meta):
+    needed = {"read", "sources", "trials", "deviation"} | ({"strategies"} if command in ("sweep", "walkforward") else set())
+    if not needed <= set(kept.meta):
         raise DataError(f"{kept.path} is of a version that did not keep what its {command} had read; make the run again")
     return kept
 
