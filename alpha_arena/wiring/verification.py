@@ -25,6 +25,9 @@ from alpha_arena.wiring.search_again import ever_of, sweep_again, walk_again
 if TYPE_CHECKING:
     from alpha_arena.data.service import DataService
 
+# what meta.json says of a command's runs beside that of all
+OWN = {"backtest": ("detail",), "sweep": ("strategies",), "walkforward": ("strategies",)}
+
 
 def kept_run(settings: Settings) -> Kept:
     """The folder that is to be verified.
@@ -39,8 +42,7 @@ def kept_run(settings: Settings) -> Kept:
     command = kept.meta["command"]
     if command not in MADE_AGAIN:
         raise AlphaArenaError(f"{kept.path} is a run of {command}; verify makes runs of {', '.join(MADE_AGAIN)} again")
-    needed = {"read", "sources", "trials", "deviation"} | ({"strategies"} if command in ("sweep", "walkforward") else set())
-    if not needed <= set(kept.meta):
+    if not {"read", "sources", "trials", "deviation", *OWN.get(command, ())} <= set(kept.meta):
         raise DataError(f"{kept.path} is of a version that did not keep what its {command} had read; make the run again")
     return kept
 

@@ -289,6 +289,7 @@ def test_what_is_no_run_is_refused_in_a_sentence(run: Run, made: Path, own_folde
     for change, words in (
         (lambda told: told.update(command="train"), ["is a run of train", "makes runs of backtest, sweep, walkforward, arena again"]),
         (lambda told: told.update(command="sweep"), ["did not keep what its sweep had read", "make the run again"]),
+        (lambda told: told.pop("deviation"), ["did not keep what its backtest had read", "make the run again"]),
         (lambda told: told.pop("command"), ["is not that of a run"]),
     ):
         forged(made, change)
