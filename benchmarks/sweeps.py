@@ -43,6 +43,7 @@ WAYS = {
 }
 NODES = ("127.0.0.2", "127.0.0.3")
 STARTED = "Ray runtime started"
+STARTS = 3
 EVERY_S = 1.0
 MB = 1e6
 
@@ -110,23 +111,34 @@ def free_port() -> int:
 
 @contextmanager
 def node(temporary: Path, arguments: list[str]) -> Iterator[None]:
-    """A node of Ray, with all its processes gone afterwards."""
+    """A node of Ray, with all its processes gone afterwards; one that comes up too late on a busy machine is started again."""
     environment = {**os.environ, "RAY_TMPDIR": str(temporary), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-    started = [str(Path(sys.executable).with_name("ray")), "start", "--block", *arguments]
-    process = subprocess.Popen(started, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--block", *arguments]
+    for _ in range(STARTS):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with ending(process):
+            if any(STARTED in line for line in process.stdout or ()):
+                yield
+                return
+    raise RuntimeError(f"`{' '.join(command)}` has not started in {STARTS} attempts")
+
+
+@contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A process that is gone with its whole family afterwards."""
     try:
-        if not any(STARTED in line for line in process.stdout):
-            raise RuntimeError(f"`{' '.join(started)}` has not started")
         yield
     finally:
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs(family)
+        with suppress(psutil.NoSuchProcess):
+            own = psutil.Process(process.pid)
+            family = [*own.children(recursive=True), own]
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            psutil.wait_procs(family)
         process.wait()
-        process.stdout.close()
+        if process.stdout:
+            process.stdout.close()
 
 
 def found(database: Path) -> tuple[int, str]:
