@@ -157,7 +157,7 @@ def report_of(run: Run, **changed: object) -> str:
 
 def test_report_warns(run: Run) -> None:
     """Of generated candles, few trades, doubtful bars and assumed funding."""
-    doubts = {"bars": 3, "share_of_trades": 0.2, "gain_if_take_first": 12.5}
+    doubts = {"bars": 3, "left": 3, "share_of_bars": 0.04, "share_of_trades": 0.2, "gain_if_take_first": 12.5}
     page = report_of(run, synthetic=True, trades=3, ambiguous=doubts, funding_assumed=7)
     for words in ("SYNTHETIC DATA", "Only 3 closed trades", "20.0 % of the trades", "7 funding payments"):
         assert words in page

@@ -118,7 +118,7 @@ def test_a_card_says_what_its_model_did(visit: Visitor, arena: str) -> None:
     rows = asked(arena, f"/api/decisions?trader={NAME}&limit=60")["decisions"]
     good, silent, hostile = (
         next(row for row in rows if row["model"]["level"] == level and (row["model"]["cost_usd"] is None) is unknown)
-        for level, unknown in ((0, False), (4, False), (0, True))
+        for level, unknown in ((0, False), (4, True), (0, True))
     )
     card = seen.text(f"[data-key='{good['id']}']")
     assert "m-1 · 2.1 s · stated confidence 80 % · 1,100 tokens · 0.00056 USD" in card
