@@ -206,7 +206,11 @@ class MarkSource(FileSource):
 
     @cached_property
     def _labels(self) -> Sequence[tuple[Path, Label]]:
-        return [(file, label(file.stem.replace(f"-{MARK}", ""))) for file in _files(self.path, "exchange.mark_path")]
+        files = [file for file in _files(self.path, "exchange.mark_path") if label(file.stem).kind == MARK]
+        if not files:
+            raise ConfigError(f"exchange.mark_path={self.path} holds no mark prices; their files are named as okx_ETH-USDT-SWAP_1h-mark_x is")
+        # candles beside them are what is traded, which is no mark
+        return [(file, label(file.stem.replace(f"-{MARK}", ""))) for file in files]
 
     def _read(self, table: Columns, known: Label) -> Candles:
         bars = super()._read(table, known)

@@ -28,6 +28,7 @@ from alpha_arena.wiring.embedded import (
     SharedClock,
     exchange_of,
     market_of,
+    marks_of,
     market_start_ms,
     names_of,
     own_clock,
@@ -234,6 +235,19 @@ def test_mark_prices_that_do_not_fit_are_refused(given: list[str], said: str, sh
     settings = load("exchange", ["exchange.market=replay", marks, *(one.format(shared=shared_data) for one in given)])
     with pytest.raises(ConfigError, match=said):
         market_of(settings)
+
+
+def test_candles_are_no_mark_prices(tmp_path: Path, shared_data: Path) -> None:
+    """A folder's marks are its files of marks alone; a file of candles has none."""
+    names = ("okx_ETH-USDT-SWAP_1h-mark_2022-05_2025-04", "okx_ETH-USDT-SWAP_1h_2024-01_2025-04", "okx_ETH-USDT-SWAP_5m_2022-05_2022-12")
+    for name in names:
+        (tmp_path / f"{name}.parquet").symlink_to(shared_data / f"{name}.parquet")
+    given = ["exchange.market=replay", "symbols=[eth]", f"exchange.path={tmp_path / names[1]}.parquet"]
+    source, marked = marks_of(load("exchange", [*given, f"exchange.mark_path={tmp_path}"]))
+    assert source
+    assert marked == {"ETH/USDT:USDT": ("1h",)}
+    with pytest.raises(ConfigError, match="no mark prices"):
+        marks_of(load("exchange", [*given, f"exchange.mark_path={tmp_path / names[1]}.parquet"]))
 
 
 def test_mark_prices_are_of_a_replay() -> None:
