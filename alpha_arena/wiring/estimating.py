@@ -30,7 +30,7 @@ class Estimate:
     Attributes:
         questions: closes x symbols x times that each is asked. calls: at most, with second questions and those of other providers.
         prompt_tokens: of one question, at most. cost_usd: of all calls, at most; NaN where price or length of an answer is not known.
-        budget_usd: that ends the asking, None for none.
+        budget_usd: that ends the asking, None for none. replays: what is kept from before is not asked again, by anybody.
     """
 
     questions: int
@@ -38,6 +38,7 @@ class Estimate:
     prompt_tokens: int
     cost_usd: float
     budget_usd: float | None
+    replays: bool
 
     @property
     def text(self) -> str:
@@ -45,7 +46,8 @@ class Estimate:
         cost = "at a price that is not known (see llm.models)" if isnan(self.cost_usd) else f"for {self.cost_usd:,.2f} USD at most"
         asked = f"{self.questions:,} questions of about {self.prompt_tokens:,} tokens"
         bound = "no budget ends that" if self.budget_usd is None else f"a budget of {self.budget_usd:g} USD (llm.budget_usd) ends that"
-        return f"{asked}, at most {self.calls:,} calls {cost}; {bound}; what is kept from before is not asked again"
+        kept = "what is kept from before is " + ("not asked again" if self.replays else "asked again (see llm.cache)")
+        return f"{asked}, at most {self.calls:,} calls {cost}; {bound}; {kept}"
 
 
 def may_ask(model: Provider, environ: Mapping[str, str] = os.environ) -> bool:
@@ -66,7 +68,8 @@ def estimate(settings: Settings, decider: Llm, markets: Mapping[str, Market], pa
     questions = part.rows * len(markets) * times
     asked = [one for one in (*[decider.model] * TIMES, *decider.fallbacks) if may_ask(one)]
     cost = sum(call_usd(one, tokens) for one in asked)
-    return Estimate(questions, len(asked) * questions, tokens, questions * cost, decider.model.budget_usd)
+    replays = all(one.cache == "replay" for one in asked)
+    return Estimate(questions, len(asked) * questions, tokens, questions * cost, decider.model.budget_usd, replays)
 
 
 def call_usd(model: Provider, tokens: int) -> float:
@@ -86,6 +89,7 @@ def whole(estimates: Iterable[Estimate]) -> Estimate | None:
         max(one.prompt_tokens for one in every),
         sum(one.cost_usd for one in every),
         None if None in budgets else sum(one for one in budgets if one is not None),
+        all(one.replays for one in every),
     )
 
 

@@ -129,6 +129,12 @@ def test_what_may_be_asked_is_said_before_anybody_is(
         monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
 
 
+@pytest.mark.parametrize(("cache", "kept"), [("replay", "not asked again"), ("record", "asked again"), ("off", "asked again")])
+def test_whether_what_is_kept_is_paid_for_again_is_said(service: DataService, cache: str, kept: str) -> None:
+    with serving() as fake, pytest.raises(ConfigError, match=f"what is kept from before is {kept}"):
+        backtest(service, fake.url, "limit=6", "most_calls=1", f"llm.cache={cache}")
+
+
 def test_an_arena_counts_all_of_its_askings(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each model is asked for each close as often as it has samples, and each trader has a budget of its own."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk")
