@@ -299,15 +299,17 @@ class Reconciler:
                 draft.events.append(OrderEvent(one.order.id, self.clock.now_ms(), "CANCELLED", f"{why}; the position was adopted"))
 
     def _cash(self, draft: Draft, theirs: Decimal, adopt: bool) -> list[str]:
-        """Explain the rest of the cash; what is too much for rounding is missing: also a penalty, whose bill may come after its fill."""
+        """Explain the rest of the cash; what is too much for rounding is missing: also a penalty, whose bill may come after its fill.
+
+        What is adopted is never called a penalty, however likely it is one: should the bill come after all, it would be told twice.
+        """
         rest = float(theirs) - draft.account.cash
         if abs(rest) <= EXACT:
             return []
         small = abs(rest) <= ROUNDING * max(1.0, abs(draft.account.cash))
         if not (small or adopt):
             return [f"cash is {theirs}, bills explain {draft.account.cash}"]
-        forced = any(fill.reason == "liquidation" for fill in draft.fills)
-        kind = "rounding" if small else "penalty" if forced else "external"
+        kind = "rounding" if small else "external"
         now = self.clock.now_ms()
         draft.pay(Payment(now, "", rest, nan, kind=kind, bill_id=f"{kind} {self.ledger.trader} {now} {len(draft.fills)}"))
         draft.foreign += [] if small else [f"cash changed by {rest} ({kind})"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -411,6 +412,26 @@ def test_a_penalty_is_booked_once_from_its_bill() -> None:
         made.sync()
     assert queries.sums(made.service, "t")["penalty"] == -7
     assert "cash changed by -7 (penalty" in made.ledger().halted()
+    check(made)
+
+
+def test_a_penalty_whose_bill_comes_after_it_was_adopted_is_told_once() -> None:
+    """B5: what was adopted in its place is taken back."""
+    made = world()
+    made.run(range(1))
+    made.venue.force(BTC)
+    late = made.venue.all_bills.pop()
+    for _ in range(2):
+        with suppress(Unreconciled):
+            made.sync()
+        made.clock.time += 3_600_000
+    assert queries.sums(made.service, "t")["external"] == -7
+    made.venue.all_bills.append(late)
+    for _ in range(2):
+        with suppress(Unreconciled):
+            made.sync()
+        made.clock.time += 3_600_000
+    assert [queries.sums(made.service, "t")[kind] for kind in ("penalty", "external")] == [-7, 0]
     check(made)
 
 
