@@ -17,6 +17,8 @@ from alpha_arena.llm.reply import PASSING_STATUS, CallFailed, Messages, Reply, U
 
 LARGEST_BYTES = 2_000_000
 LONGEST_TEXT = 100_000
+# tokens; more than that no model has read or written, and a number without end has no price
+MOST_COUNTED = 10**9
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # a compressed body may be a thousand times as large as what is counted of it
 PLAIN = "identity"
@@ -189,4 +191,4 @@ def usage_of(told: Mapping[str, Any], cached_field: str) -> Usage:
 def _at(told: Any, path: str) -> int | None:
     for part in path.split("."):
         told = told.get(part) if isinstance(told, Mapping) else None
-    return told if isinstance(told, int) and not isinstance(told, bool) and told >= 0 else None
+    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= MOST_COUNTED else None

@@ -53,6 +53,15 @@ def test_an_unknown_price_is_null(service: DataService) -> None:
     assert "what the models cost is not known" in " ".join(run.result["warnings"])
 
 
+@pytest.mark.parametrize("count", [10**400, 10**19, -1], ids=["no float", "no column", "negative"])
+def test_a_count_of_tokens_that_cannot_be_is_not_known(service: DataService, count: int) -> None:
+    """It ends no run, and the budget counts the most that it can be."""
+    told = {"prompt_tokens": count, "completion_tokens": 100}
+    with serving(Says(allocation, usage=told)) as fake:
+        run = backtest(service, fake.url, "limit=2", "llm.budget_usd=0.0001")
+    assert (len(fake.requests), run.result["llm"]["cost_usd"], run.result["llm"]["fallback_levels"]) == (1, None, {"0": 1, "4": 1})
+
+
 def test_a_budget_bounds_a_model_whose_price_is_not_known(service: DataService) -> None:
     """L7: 1,100 tokens at the highest price are 0.11 USD; of a day of paper trading, which decide shares, as of a run."""
     unknown = ["llm.model=never-heard-of", "llm.cache=off", "llm.budget_usd=0.2"]
