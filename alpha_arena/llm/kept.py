@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +18,8 @@ LINE_VERSION = 1
 FIELDS = {"schema_version", "key", "template_sha256", "outcome"}
 HASH = re.compile(r"[0-9a-f]{64}")
 OUTCOME = TypeAdapter(Outcome)
+# what a database counts to
+LAST_MS = 2**63
 
 
 @runtime_checkable
@@ -72,7 +74,7 @@ def question_key(asked: str, messages: Messages) -> str:
 
 def line_of(key: str, template_sha256: str, outcome: Mapping[str, Any]) -> str:
     """A kept answer as a line of JSON, which holds all that a replay needs."""
-    return canonical({"schema_version": LINE_VERSION, "key": key, "template_sha256": template_sha256, "outcome": outcome})
+    return canonical({"schema_version": LINE_VERSION, "key": key, "template_sha256": template_sha256, "outcome": tidied(outcome)})
 
 
 def answer_of(line: str) -> tuple[str, str, dict[str, Any]]:
@@ -102,13 +104,16 @@ def is_outcome(outcome: Any, key: str) -> bool:
         made = OUTCOME.validate_python({**outcome, "cost_usd": float("nan") if cost is None else cost})
     except (ValidationError, TypeError, KeyError):
         return False
-    same = canonical(made.kept()) == canonical(outcome)
-    return same and made.key == key and bool(made.reply or made.attempts) and all(clean(one) == one for one in texts_of(outcome))
+    same = canonical(made.kept()) == canonical(tidied(outcome))
+    # a gift would make its trader richer than it is
+    sound = not made.cost_usd < 0 and 0 <= made.wall_ms < LAST_MS
+    return same and sound and made.key == key and bool(made.reply or made.attempts)
 
 
-def texts_of(value: Any) -> Iterator[str]:
-    """All texts within JSON."""
+def tidied(value: Any) -> Any:
+    """JSON whose texts hold no character that moves a cursor: older versions kept some."""
     if isinstance(value, str):
-        yield value
-    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from texts_of(one)
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {name: tidied(one) for name, one in value.items()}
+    return [tidied(one) for one in value] if isinstance(value, list) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def export_answers(service: DataService, file: Path) -> dict[str, Any]:
                 count += 1
         os.replace(half, file)
     except OSError as error:
+        with suppress(OSError):
+            half.unlink()
         raise ConfigError(f"db.file={file} cannot be written: {error.strerror}") from None
     return {"answers": count}
 

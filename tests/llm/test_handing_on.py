@@ -14,6 +14,7 @@ from run_world import KEY, backtest, left, no_socket, one_key, stored
 
 from alpha_arena.commands import db
 from alpha_arena.core.errors import ConfigError
+from alpha_arena.data.models import KeptAnswers, every_answer
 from alpha_arena.data.service import DataService
 from alpha_arena.settings import load
 
@@ -79,6 +80,8 @@ def test_the_newer_answer_stays_and_no_failure_takes_its_place(service: DataServ
         ('"wall_ms":', '"wall_ms":"x', "is not JSON"),
         ('"finish":"stop"', '"finish":5', "an outcome that is none of this question"),
         ('"finish":"stop"', '"finish":"\\u001b[2J"', "an outcome that is none of this question"),
+        ('"wall_ms":', '"wall_ms":9999999', "an outcome that is none of this question"),
+        ('"cost_usd":', '"cost_usd":-', "an outcome that is none of this question"),
         ('"attempts":[', '"attempts":[{},', "an outcome that is none of this question"),
         ('"outcome":{', '"outcome":{"more":1,', "an outcome that is none of this question"),
         ('"outcome":{', '"outcome":7,"other":{', "is not an answer"),
@@ -108,3 +111,21 @@ def test_a_file_that_is_not_named_or_there_is_said(service: DataService, tmp_pat
         act("import_answers", tmp_path, tmp_path / "nowhere.jsonl")
     with pytest.raises(ConfigError, match="cannot be written: No such file"):
         act("export_answers", tmp_path, tmp_path / "nowhere" / "answers.jsonl")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match="cannot be written: Is a directory"):
+        act("export_answers", tmp_path, tmp_path / "folder")
+    assert not (tmp_path / "folder.part").exists()
+
+
+def test_what_an_older_version_kept_can_be_handed_on(service: DataService, tmp_path: Path) -> None:
+    """Its texts may hold what turns the order of others, which no import takes."""
+    file, other = tmp_path / "answers.jsonl", tmp_path / "other"
+    other.mkdir()
+    with serving() as fake:
+        backtest(service, fake.url, "limit=1", "llm.cache=record")
+    ((key, template, outcome),) = every_answer(service)
+    KeptAnswers(service).put(key, template, {**outcome, "reply": {**outcome["reply"], "reasoning": "up \u202e down"}})
+    act("export_answers", tmp_path, file)
+    with closing(next(elsewhere := stored(other))):
+        assert act("import_answers", other, file)["added"] == 1
+    elsewhere.close()
