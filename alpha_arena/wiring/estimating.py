@@ -11,15 +11,16 @@ from alpha_arena.core.errors import ConfigError
 from alpha_arena.core.market import Market, View
 from alpha_arena.core.types import Account, RiskState
 from alpha_arena.decision.llm import Llm
+from alpha_arena.llm.chain import LONGEST_QUOTE
 from alpha_arena.llm.prompt import template
 from alpha_arena.llm.provider import Provider
-from alpha_arena.llm.reply import Usage, most_tokens
+from alpha_arena.llm.reply import CHARACTERS_A_TOKEN, Usage, most_tokens
 from alpha_arena.settings import Settings
 from alpha_arena.wiring.backtesting import Window
 from alpha_arena.wiring.desk import study_of
 
-# each question may be asked once more with what was wrong with its answer
-TIMES = 2
+# each question may be asked once more, with its answer and what was wrong with it
+REPAIR_TOKENS = (LONGEST_QUOTE + 2000) // CHARACTERS_A_TOKEN
 Announce = Callable[[str], None]
 
 
@@ -29,7 +30,7 @@ class Estimate:
 
     Attributes:
         questions: closes x symbols x times that each is asked. calls: at most, with second questions and those of other providers.
-        prompt_tokens: of one question, at most. cost_usd: of all calls, at most; NaN where price or length of an answer is not known.
+        prompt_tokens: of one first question, at most. cost_usd: of all calls, at most; NaN where price or length of an answer is not known.
         budget_usd: that ends the asking, None for none. replays: what is kept from before is not asked again, by anybody.
     """
 
@@ -47,7 +48,7 @@ class Estimate:
         asked = f"{self.questions:,} questions of about {self.prompt_tokens:,} tokens"
         bound = "no budget ends that" if self.budget_usd is None else f"a budget of {self.budget_usd:g} USD (llm.budget_usd) ends that"
         kept = "what is kept from before is " + ("not asked again" if self.replays else "asked again (see llm.cache)")
-        return f"{asked}, at most {self.calls:,} calls {cost}; {bound}; {kept}"
+        return f"{asked}, at most {self.calls:,} calls {cost}, repetitions of failed ones aside; {bound}; {kept}"
 
 
 def may_ask(model: Provider, environ: Mapping[str, str] = os.environ) -> bool:
@@ -66,9 +67,10 @@ def estimate(settings: Settings, decider: Llm, markets: Mapping[str, Market], pa
     briefs = [decider.brief(view, symbol) for symbol in markets]
     tokens = max(most_tokens(filled.messages(made.rules, made.data)) for made in briefs)
     questions = part.rows * len(markets) * times
-    asked = [one for one in (*[decider.model] * TIMES, *decider.fallbacks) if may_ask(one)]
-    cost = sum(call_usd(one, tokens) for one in asked)
-    replays = all(one.cache == "replay" for one in asked)
+    every = [(decider.model, tokens), (decider.model, tokens + REPAIR_TOKENS), *((one, tokens) for one in decider.fallbacks)]
+    asked = [(one, prompt) for one, prompt in every if may_ask(one)]
+    cost = sum(call_usd(one, prompt) for one, prompt in asked)
+    replays = all(one.cache == "replay" for one, _ in asked)
     return Estimate(questions, len(asked) * questions, tokens, questions * cost, decider.model.budget_usd, replays)
 
 

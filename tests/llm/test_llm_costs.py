@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,16 @@ from alpha_arena.commands import backtest as command
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.models import spent_usd
 from alpha_arena.data.service import DataService
+from alpha_arena.decision.llm import Llm
+from alpha_arena.llm.provider import ANY, Card
+from alpha_arena.llm.reply import most_tokens
 from alpha_arena.settings import load
-from alpha_arena.wiring import decide
+from alpha_arena.wiring import decide, run_backtest
 from alpha_arena.wiring.again import SHAPE_NOTHING
 from alpha_arena.wiring.arena import run_arena
+from alpha_arena.wiring.backtesting import window
+from alpha_arena.wiring.desk import markets_of
+from alpha_arena.wiring.estimating import call_usd, estimate
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +149,21 @@ def test_what_may_be_asked_is_said_before_anybody_is(
 def test_whether_what_is_kept_is_paid_for_again_is_said(service: DataService, cache: str, kept: str) -> None:
     with serving() as fake, pytest.raises(ConfigError, match=f"what is kept from before is {kept}"):
         backtest(service, fake.url, "limit=6", "most_calls=1", f"llm.cache={cache}")
+
+
+def test_what_is_said_beforehand_covers_second_questions(service: DataService) -> None:
+    """They quote the answer at length; models that are dear to read cost by that."""
+    dear = Card(input_usd=100.0, output_usd=0.0)
+    with serving(Says("no JSON " * 1000)) as fake:
+        settings = load("backtest", ["decision=llm", "limit=3", "llm.cache=off", "llm.fallbacks=[]", f"llm.base_url={fake.url}"])
+        assert isinstance(settings.decider, Llm)
+        model = replace(settings.decider.model, models={ANY: dear})
+        settings = replace(settings, decider=replace(settings.decider, model=model))
+        markets = markets_of(settings, service, None)
+        told = estimate(settings, settings.decider, markets, window(markets, None, 3))
+        run_backtest(settings, service)
+    assert len(fake.requests) == told.calls == 6
+    assert told.cost_usd > sum(call_usd(model, most_tokens(body["messages"])) for body in fake.requests)
 
 
 def test_an_arena_counts_all_of_its_askings(service: DataService, monkeypatch: pytest.MonkeyPatch) -> None:
