@@ -208,7 +208,7 @@ class MarkSource(FileSource):
     def _labels(self) -> Sequence[tuple[Path, Label]]:
         files = [file for file in _files(self.path, "exchange.mark_path") if label(file.stem).kind == MARK]
         if not files:
-            raise ConfigError(f"exchange.mark_path={self.path} holds no mark prices; their files are named as okx_ETH-USDT-SWAP_1h-mark_x is")
+            raise ConfigError(f"exchange.mark_path={self.path} holds no mark prices, whose files are named as okx_ETH-USDT-SWAP_1h-mark_x")
         # candles beside them are what is traded, which is no mark
         return [(file, label(file.stem.replace(f"-{MARK}", ""))) for file in files]
 
