@@ -32,7 +32,11 @@ class TooLarge(Exception):
 
 
 class Encoded(Exception):
-    """A body that is compressed, which nobody asked for."""
+    """A body that is compressed, which nobody asked for. response: whose it is, unread."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        super().__init__("the reply is compressed, which it was asked not to be")
+        self.response = response
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Chat:
             Encoded: it is compressed, so that its size cannot be told beforehand.
         """
         if response.headers.get("content-encoding", PLAIN).strip().lower() not in ("", PLAIN):
-            raise Encoded
+            raise Encoded(response)
         response.stream = _Bounded(cast(httpx2.SyncByteStream, response.stream), lambda: self.monotonic() > self._until[0])
 
     def complete(self, messages: Messages, timeout_s: float) -> Reply:
@@ -101,8 +105,8 @@ class Chat:
             return self._reply(said)
         except TooLarge:
             raise CallFailed("TooLarge", f"the reply has more than {LARGEST_BYTES:,} bytes") from None
-        except Encoded:
-            raise CallFailed("BadReply", "the reply is compressed, which it was asked not to be") from None
+        except Encoded as error:
+            raise (refused(error.response, str(error)) if not error.response.is_success else CallFailed("BadReply", str(error))) from None
         except (OpenAIError, LangChainException) as error:
             raise self._failed(error) from None
         except (AttributeError, ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
@@ -131,10 +135,7 @@ class Chat:
         if isinstance(error, openai.APITimeoutError):
             return CallFailed("Timeout", "no whole reply in time", passing=True, reached=reached)
         if isinstance(error, openai.APIStatusError):
-            status = error.status_code
-            passing = status in PASSING_STATUS or status >= 500
-            said = self._masked(str(error.message))
-            return CallFailed(f"Http{status}", said, status, passing, seconds(error.response.headers.get("retry-after")))
+            return refused(error.response, self._masked(str(error.message)))
         if isinstance(error, openai.APIConnectionError):
             return CallFailed("Connection", self._masked(str(error)), passing=True, reached=reached)
         return CallFailed("BadReply", self._masked(str(error)))
@@ -164,6 +165,13 @@ class _Bounded(httpx2.SyncByteStream):
     def close(self) -> None:
         """Close the connection."""
         self.stream.close()
+
+
+def refused(response: Any, said: str) -> CallFailed:
+    """A call that ended with a status that is none of success."""
+    status = response.status_code
+    passing = status in PASSING_STATUS or status >= 500
+    return CallFailed(f"Http{status}", said, status, passing, seconds(response.headers.get("retry-after")))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

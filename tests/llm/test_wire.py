@@ -159,6 +159,13 @@ def test_a_compressed_reply_is_not_unpacked() -> None:
     assert fake.encodings == ["identity"]
 
 
+@pytest.mark.parametrize(("status", "passing", "may_cost"), [(401, False, False), (429, True, False), (503, True, True)])
+def test_a_compressed_refusal_is_what_its_status_says(status: int, passing: bool, may_cost: bool) -> None:
+    """It is asked again or not, and counted in the budget or not, as one that can be read."""
+    error = failed(Says(status=status, raw=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip", "Retry-After": "7"}))
+    assert (error.kind, error.status, error.passing, error.may_cost, error.after_s) == (f"Http{status}", status, passing, may_cost, 7.0)
+
+
 def test_a_key_is_in_no_word_that_comes_back() -> None:
     """I10: a server that repeats it in answer, thinking, the model's name, the reason for its end and its fingerprint."""
     says = Says(f"my key is {KEY}", message={"reasoning_content": KEY}, finish=KEY)
