@@ -88,7 +88,8 @@ def place(row: Mapping[str, Any]) -> str:
 
     if row["rank"] is not None:
         return f"{row['rank']} {letter(row['group'])}"
-    return next((word for word in ("contaminated", "silent") if row[word]), row["kind"])
+    unranked = "cost unknown" if row["kind"] == "trader" else row["kind"]
+    return next((word for word in ("contaminated", "silent") if row[word]), unranked)
 
 
 def percent(value: float | None, signed: bool = False) -> str:

@@ -18,6 +18,7 @@ from fake_llm import Body, Says, allocation, serving
 from laboratory import BTC
 
 from alpha_arena.cli import main
+from alpha_arena.commands.arena import place
 from alpha_arena.core.errors import ConfigError
 from alpha_arena.data.service import DataService
 from alpha_arena.data.trials import times_tried
@@ -198,6 +199,21 @@ def test_all_askings_of_a_model_have_one_budget(said: Said, monkeypatch: pytest.
         # a call costs 0.00038 USD
         board(said, *MODEL, "llm.cache=record", f"llm.base_url={fake.url}", "llm.budget_usd=0.0036")
         assert len(fake.requests) == 10
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"rank": 2, "group": 1}, "2 a"),
+        ({"contaminated": True}, "contaminated"),
+        ({"silent": True}, "silent"),
+        ({}, "cost unknown"),
+        ({"kind": "benchmark"}, "benchmark"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_rank(told: dict[str, Any], words: str) -> None:
+    """Why a trader has none, as on the page."""
+    assert place({"rank": None, "group": None, "contaminated": False, "silent": False, "kind": "trader", **told}).lower() == words
 
 
 def test_nothing_recorded_is_said(said: Said) -> None:
